@@ -1,0 +1,136 @@
+import { resolve } from 'node:path';
+import ipaddr from 'ipaddr.js';
+
+/** What `ROLE` may say: which half of the service this process runs. */
+export type Role = 'api' | 'worker' | 'all';
+
+/** A model behind an OpenAI-compatible endpoint. */
+export interface RemoteModel {
+  baseUrl: string;
+  model: string;
+  apiKey: string;
+  timeoutMs: number;
+}
+
+export class ConfigError extends Error {
+  constructor(readonly problems: string[]) {
+    super(`The configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  }
+}
+
+type Environment = Record<string, string | undefined>;
+
+/** Reads variables one by one and gathers what is wrong with them, so that all of it is told at once. */
+class Reader {
+  readonly problems: string[] = [];
+
+  constructor(private readonly environment: Environment) {}
+
+  text(name: string): string | undefined {
+    const value = this.environment[name]?.trim();
+    return value ? value : undefined;
+  }
+
+  integer(name: string, fallback: number, min: number, max: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= min && number <= max) return number;
+    return this.refuse(name, `must be a whole number from ${min} to ${max}, not "${value}"`, fallback);
+  }
+
+  choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const chosen = choices.find((choice) => choice === value);
+    return chosen ?? this.refuse(name, `must be one of ${choices.join(', ')}, not "${value}"`, fallback);
+  }
+
+  url(name: string, protocols: string[]): string | undefined {
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value.replace(/\/+$/, '');
+    return this.refuse(name, `must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`, undefined);
+  }
+
+  secret(name: string, minimum: number): string | undefined {
+    const value = this.text(name);
+    if (value === undefined || value.length >= minimum) return value;
+    return this.refuse(name, `must have ${minimum} characters or more`, undefined);
+  }
+
+  cidrs(name: string): string[] {
+    const values = (this.text(name) ?? '').split(',').map((part) => part.trim());
+    return values.filter((value) => {
+      if (value === '') return false;
+      if (ipaddr.isValidCIDR(value)) return true;
+      return this.refuse(name, `holds "${value}", which is not an address range such as 10.0.0.0/8`, false);
+    });
+  }
+
+  /** An OpenAI-compatible model: its address and name are given together or not at all. */
+  remoteModel(prefix: 'EMBEDDING' | 'CHAT', timeoutMs: number): RemoteModel | null {
+    const baseUrl = this.url(`${prefix}_BASE_URL`, ['http:', 'https:']);
+    const model = this.text(`${prefix}_MODEL`);
+    const timeout = this.integer(`${prefix}_TIMEOUT_MS`, timeoutMs, 100, 600_000);
+    if (!baseUrl && !model) return null;
+    if (!baseUrl) return this.refuse(`${prefix}_BASE_URL`, `is missing although ${prefix}_MODEL is set`, null);
+    if (!model) return this.refuse(`${prefix}_MODEL`, `is missing although ${prefix}_BASE_URL is set`, null);
+    // A local server needs no key, and the client library refuses an empty one.
+    return { baseUrl, model, apiKey: this.text(`${prefix}_API_KEY`) ?? 'none', timeoutMs: timeout };
+  }
+
+  private refuse<T>(name: string, why: string, fallback: T): T {
+    this.problems.push(`${name} ${why}`);
+    return fallback;
+  }
+}
+
+/** Every setting of the service, with its default. The README's table is this function in words. */
+function read(reader: Reader) {
+  const megabyte = 1024 * 1024;
+  return {
+    port: reader.integer('PORT', 3000, 0, 65_535),
+    host: reader.text('HOST') ?? '0.0.0.0',
+    publicUrl: reader.url('PUBLIC_URL', ['http:', 'https:']) ?? null,
+    role: reader.choice<Role>('ROLE', ['api', 'worker', 'all'], 'all'),
+    logLevel: reader.choice('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+    dataDir: resolve(reader.text('DATA_DIR') ?? './data'),
+    adminApiKey: reader.secret('ADMIN_API_KEY', 24) ?? null,
+    secretKey: reader.secret('SECRET_KEY', 32) ?? null,
+    tokenPrivateKey: reader.text('TOKEN_PRIVATE_KEY') ?? null,
+    database: {
+      url: reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null,
+      poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 4, 200),
+      statementTimeoutMs: reader.integer('STATEMENT_TIMEOUT_MS', 30_000, 1000, 600_000),
+    },
+    redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,
+    outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
+    embedding: reader.remoteModel('EMBEDDING', 30_000),
+    chat: reader.remoteModel('CHAT', 30_000),
+    upload: { maxBytes: reader.integer('UPLOAD_MAX_MB', 50, 1, 2048) * megabyte },
+    parser: {
+      timeoutMs: reader.integer('PARSER_TIMEOUT_MS', 60_000, 1000, 600_000),
+      heapMb: reader.integer('PARSER_HEAP_MB', 512, 64, 8192),
+      rssMb: reader.integer('PARSER_RSS_MB', 768, 128, 16_384),
+    },
+    workers: {
+      heavy: reader.integer('HEAVY_CONCURRENCY', 2, 1, 64),
+      light: reader.integer('LIGHT_CONCURRENCY', 8, 1, 256),
+    },
+  };
+}
+
+/** The settings of this process: a plain value, read once. */
+export type Config = ReturnType<typeof read>;
+
+/** Nest's token for the {@link Config} value. */
+export const CONFIG = Symbol('CONFIG');
+
+/** @throws ConfigError naming every bad variable at once */
+export function readConfig(environment: Environment): Config {
+  const reader = new Reader(environment);
+  const config = read(reader);
+  if (reader.problems.length > 0) throw new ConfigError(reader.problems);
+  return config;
+}

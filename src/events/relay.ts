@@ -1,0 +1,93 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Database, type TenantScope } from '../platform/database.js';
+import { Sweep } from '../platform/jobs/handlers.js';
+import { LOGGER, type Logger } from '../platform/logger.js';
+import type { EventType } from './catalogue.js';
+import { outboxChannel } from './outbox.js';
+
+/** An event as a subscriber gets it. */
+export interface RecordedEvent extends TenantScope {
+  id: string;
+  type: EventType;
+  sequence: number | null;
+  data: Record<string, unknown>;
+  requestId: string | null;
+  createdAt: Date;
+}
+
+/** What follows from an event. It may come twice, so it must be idempotent; a thrown error means "again later". */
+export type Subscriber = (event: RecordedEvent) => Promise<void>;
+
+interface EventRow {
+  id: string;
+  tenant_id: string;
+  type: EventType;
+  sequence: string | null;
+  data: Record<string, unknown>;
+  request_id: string | null;
+  created_at: Date;
+}
+
+const batch = 100;
+
+/**
+ * Tells subscribers what was recorded, each event at least once. Events are claimed for half a minute rather than locked:
+ * telling takes queue and network calls, and no transaction stays open for those.
+ */
+@Injectable()
+export class Relay {
+  private readonly subscribers = new Map<EventType | '*', Subscriber[]>();
+
+  constructor(
+    private readonly database: Database,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Rooms subscribe while they are made; `*` hears everything. */
+  subscribe(type: EventType | '*', subscriber: Subscriber): void {
+    this.subscribers.set(type, [...(this.subscribers.get(type) ?? []), subscriber]);
+  }
+
+  @Sweep(1000, outboxChannel)
+  async relay(): Promise<void> {
+    while ((await this.relayBatch()) === batch);
+  }
+
+  private async relayBatch(): Promise<number> {
+    const claimed = await this.database.asSystem((tx) =>
+      tx.rows<EventRow>(
+        `update event set claimed_until = now() + interval '30 seconds'
+         where id in (select id from event where dispatched_at is null and (claimed_until is null or claimed_until < now())
+                      order by created_at, id limit ${batch} for update skip locked)
+         returning id, tenant_id, type, sequence, data, request_id, created_at`,
+      ),
+    );
+    const inOrder = claimed.sort((a, b) => (a.id < b.id ? -1 : 1));
+    const told: string[] = [];
+    for (const row of inOrder) if (await this.tell(row)) told.push(row.id);
+    if (told.length > 0) {
+      await this.database.asSystem((tx) => tx.run('update event set dispatched_at = now() where id = any($1::uuid[])', [told]));
+    }
+    return told.length;
+  }
+
+  /** @returns whether everybody has heard it; if not, it is told again when its claim ends */
+  private async tell(row: EventRow): Promise<boolean> {
+    const event: RecordedEvent = {
+      id: row.id,
+      tenantId: row.tenant_id,
+      type: row.type,
+      sequence: row.sequence === null ? null : Number(row.sequence),
+      data: row.data,
+      requestId: row.request_id,
+      createdAt: row.created_at,
+    };
+    try {
+      for (const subscriber of [...(this.subscribers.get(row.type) ?? []), ...(this.subscribers.get('*') ?? [])]) await subscriber(event);
+      return true;
+    } catch (error) {
+      this.logger.warn({ err: error, event: row.id, type: row.type }, 'a subscriber failed; the event is told again');
+      return false;
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import type { Block, ParsedDocument } from './parsers/parsed.js';
+import { type Span, splitBlock, trimmed } from './split-block.js';
+
+/** Sizes in UTF-16 code units: chunks grow up to `targetChars`, and none is longer than `maxChars`. */
+export interface ChunkSizes {
+  targetChars: number;
+  maxChars: number;
+}
+
+export const defaultChunkSizes: ChunkSizes = { targetChars: 1_000, maxChars: 1_600 };
+
+/** A passage: `text` is `parsed.text.slice(start, end)`. `section` is the path of headings it stands under. */
+export interface Chunk {
+  ordinal: number;
+  section: string[];
+  page: number | null;
+  start: number;
+  end: number;
+  text: string;
+}
+
+/** Blocks that may share a chunk: one section, one page. The first `headings` blocks are its headings. */
+interface Group {
+  section: string[];
+  page: number | null;
+  blocks: Block[];
+  headings: number;
+}
+
+const SECTION_CHARS = 200;
+
+/**
+ * Cuts a parsed document into passages. Pure, linear in the text. A chunk never crosses a page or leaves its section, and
+ * a heading stands at the beginning of the chunk that follows it.
+ */
+export function chunk(parsed: ParsedDocument, sizes: ChunkSizes = defaultChunkSizes): Chunk[] {
+  const { maxChars } = sizes;
+  const targetChars = Math.min(sizes.targetChars, maxChars);
+  if (!(targetChars >= 1)) throw new RangeError(`chunk sizes must be positive: ${targetChars}, ${maxChars}`);
+  const chunks: Chunk[] = [];
+  for (const group of groupBlocks(parsed)) {
+    for (const { start, end } of packGroup(parsed.text, group, { targetChars, maxChars })) {
+      const { section, page } = group;
+      chunks.push({ ordinal: chunks.length, section, page, start, end, text: parsed.text.slice(start, end) });
+    }
+  }
+  return chunks;
+}
+
+function* groupBlocks({ text, blocks }: ParsedDocument): Generator<Group> {
+  const above: { level: number; title: string }[] = [];
+  let group: Group | null = null;
+  for (const block of blocks) {
+    const isHeading = block.kind === 'heading';
+    const level = block.level ?? 1;
+    // A heading right under a higher one opens no new group: "2 Scope" and "2.1 Terms" introduce the same text.
+    const deepens = isHeading && group?.headings === group?.blocks.length && level > (above.at(-1)?.level ?? 0);
+    if (group && (block.page !== group.page || (isHeading && !deepens))) {
+      yield group;
+      group = null;
+    }
+    if (isHeading) {
+      while (above.length > 0 && above.at(-1)!.level >= level) above.pop();
+      above.push({ level, title: sectionTitle(text, block) });
+    }
+    group ??= { section: [], page: block.page, blocks: [], headings: 0 };
+    group.blocks.push(block);
+    if (isHeading) group.headings += 1;
+    if (isHeading || group.blocks.length === 1) group.section = above.map(({ title }) => title);
+  }
+  if (group) yield group;
+}
+
+function sectionTitle(text: string, { start, end }: Block): string {
+  const title = text
+    .slice(start, Math.min(end, start + 4 * SECTION_CHARS))
+    .replace(/\s+/g, ' ')
+    .trim();
+  return title
+    .slice(0, SECTION_CHARS)
+    .replace(/[\ud800-\udbff]$/, '')
+    .trimEnd();
+}
+
+/** Greedy from the front: each span takes whole pieces until the next would exceed the target. */
+function* packGroup(text: string, group: Group, { targetChars, maxChars }: ChunkSizes): Generator<Span> {
+  const spans: Span[] = [];
+  let current: (Span & { onlyHeadings: boolean }) | null = null;
+  for (const [index, block] of group.blocks.entries()) {
+    const isHeading = index < group.headings;
+    const room: number = current?.onlyHeadings ? maxChars - (block.start - current.start) : maxChars;
+    // A long block under a heading is cut so that its first piece still fits behind the heading.
+    const fits = block.end - block.start <= room;
+    const pieceChars = room >= maxChars / 2 ? room : maxChars;
+    for (const piece of fits ? [trimmed(text, block)] : splitBlock(text, block, pieceChars)) {
+      if (piece.end <= piece.start) continue;
+      const limit: number = current?.onlyHeadings ? maxChars : targetChars;
+      if (current && piece.end - current.start <= limit) {
+        current.end = piece.end;
+        current.onlyHeadings &&= isHeading;
+      } else {
+        if (current) spans.push(current);
+        current = { start: piece.start, end: piece.end, onlyHeadings: isHeading };
+      }
+    }
+  }
+  if (current) spans.push(current);
+  yield* withoutCrumb(spans, targetChars, maxChars);
+}
+
+/** A last span of a few words says nothing alone: it joins the one before when both fit together. */
+function withoutCrumb(spans: Span[], targetChars: number, maxChars: number): Span[] {
+  const last = spans.at(-1);
+  const before = spans.at(-2);
+  if (last && before && last.end - last.start < targetChars / 4 && last.end - before.start <= maxChars) {
+    return [...spans.slice(0, -2), { start: before.start, end: last.end }];
+  }
+  return spans;
+}

@@ -1,0 +1,76 @@
+import { PermanentFailure } from '../../errors.js';
+
+export type ContentType =
+  | 'application/pdf'
+  | 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+  | 'text/html'
+  | 'text/markdown'
+  | 'text/plain';
+
+export const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document' satisfies ContentType;
+
+export type BlockKind = 'heading' | 'paragraph' | 'list' | 'table' | 'code';
+
+/** A stretch of the text, `[start, end)`. `level` is 1-6 and only on headings; `page` is 1-based, null without pages. */
+export interface Block {
+  kind: BlockKind;
+  level?: number;
+  start: number;
+  end: number;
+  page: number | null;
+}
+
+/** The text of one page, 1-based; an empty page has `start === end`. */
+export interface PageSpan {
+  page: number;
+  start: number;
+  end: number;
+}
+
+/**
+ * What every parser makes of every format. `text` is what is stored, shown and cited; all offsets are UTF-16 code units
+ * into it, half-open. `blocks` are in order, do not overlap, and are separated by a blank line in `text`.
+ */
+export interface ParsedDocument {
+  title: string | null;
+  text: string;
+  blocks: Block[];
+  pages: PageSpan[];
+}
+
+/** How much a reader may produce before it gives up: `textChars` in UTF-16 code units, `pages` of a paged document. */
+export interface ReadBounds {
+  textChars: number;
+  pages: number;
+}
+
+export const defaultBounds: ReadBounds = { textChars: 20 * 1024 * 1024, pages: 5_000 };
+
+export interface Parser {
+  readonly contentType: ContentType;
+  /** Throws `PermanentFailure` with a stable code when the bytes cannot be read. */
+  parse(bytes: Buffer, bounds?: ReadBounds): Promise<ParsedDocument>;
+}
+
+export const emptyDocument = (): PermanentFailure =>
+  new PermanentFailure('empty_document', 'The document holds no text: there is nothing to search or to cite in it.');
+
+export const nestingTooDeep = (cause?: unknown): PermanentFailure =>
+  new PermanentFailure(
+    'nesting_too_deep',
+    'The document nests its elements too deeply to be read: simplify it or save it in another format.',
+    false,
+    { cause },
+  );
+
+/** What a library's own error means to the owner: a named failure passes through, anything else is "unreadable". */
+export function asUnreadable(error: unknown, what: string): PermanentFailure {
+  if (error instanceof PermanentFailure) return error;
+  if (error instanceof RangeError && /call stack/i.test(error.message)) return nestingTooDeep(error);
+  return new PermanentFailure(
+    'unreadable_document',
+    `The file is damaged or is not a valid ${what}: open it, save it again and upload the new copy.`,
+    false,
+    { cause: error },
+  );
+}

@@ -1,0 +1,76 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { PasswordException, PDFParse } from 'pdf-parse';
+import { PermanentFailure } from '../../errors.js';
+
+/** One run of glyphs as pdf.js reports it; `transform` is [a b c d x y] in PDF units, `hasEOL` ends a line. */
+export interface PdfItem {
+  str: string;
+  dir: string;
+  transform: number[];
+  width: number;
+  height: number;
+  fontName: string;
+  hasEOL: boolean;
+}
+
+export interface PdfOutlineNode {
+  title: string;
+  items: PdfOutlineNode[];
+}
+
+interface PdfAnnotation {
+  subtype?: string;
+  fieldName?: string;
+  alternativeText?: string;
+  fieldValue?: unknown;
+  hidden?: boolean;
+  password?: boolean;
+}
+
+export interface PdfPage {
+  view: number[];
+  getTextContent(): Promise<{ items: (PdfItem | { type: string })[] }>;
+  getAnnotations(): Promise<PdfAnnotation[]>;
+  cleanup(): void;
+}
+
+/** The part of pdf.js's document that reading needs. */
+export interface PdfDocument {
+  numPages: number;
+  getPage(number: number): Promise<PdfPage>;
+  getMetadata(): Promise<{ info: Record<string, unknown> }>;
+  getOutline(): Promise<PdfOutlineNode[] | null>;
+}
+
+// The tables for East Asian encodings and the metrics of the standard fonts ship with pdf.js; without them text in fonts
+// that are not embedded comes out empty.
+const pdfjsFolder = dirname(
+  createRequire(createRequire(import.meta.url).resolve('pdf-parse')).resolve('pdfjs-dist/package.json'),
+);
+
+/**
+ * Opens a PDF for reading text. pdf-parse's own `getText` returns strings only; font sizes and positions, by which
+ * headings and tables are told, are in the pdf.js document that it wraps.
+ * Throws `encrypted_document` when a password is needed; documents with only an owner password open without one.
+ */
+export async function openPdf(bytes: Buffer): Promise<PdfDocument> {
+  const parser = new PDFParse({
+    data: new Uint8Array(bytes),
+    isEvalSupported: false,
+    useSystemFonts: false,
+    stopAtErrors: false,
+    maxImageSize: 1,
+    cMapUrl: join(pdfjsFolder, 'cmaps/'),
+    standardFontDataUrl: join(pdfjsFolder, 'standard_fonts/'),
+    verbosity: 0,
+  });
+  try {
+    return await (parser as unknown as { load(): Promise<PdfDocument> }).load();
+  } catch (error) {
+    if (error instanceof PasswordException) {
+      throw new PermanentFailure('encrypted_document', 'The PDF is protected by a password: upload it without one.');
+    }
+    throw error;
+  }
+}

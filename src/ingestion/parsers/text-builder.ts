@@ -1,0 +1,96 @@
+import { PermanentFailure } from '../../errors.js';
+import {
+  type Block,
+  type BlockKind,
+  defaultBounds,
+  type PageSpan,
+  type ParsedDocument,
+  type ReadBounds,
+} from './parsed.js';
+
+const SEPARATOR = '\n\n';
+
+// Control characters, soft hyphens, zero-width marks, bidi overrides and the invisible "tag" letters: PostgreSQL refuses
+// U+0000, and the others hide text from the reader that a model would still obey. ZWJ and ZWNJ stay: Persian, the Indic
+// scripts and emoji are spelled with them.
+/* oxlint-disable no-control-regex -- naming control characters is the purpose of these patterns */
+const UNWANTED =
+  /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
+const LINE_BREAK = /\r\n?|[\u000b\u000c\u0085\u2028\u2029]/g;
+/* oxlint-enable no-control-regex */
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
+/** Well-formed text without U+0000 or invisible marks; every line break is "\n". Never longer than `raw`. */
+export function cleanText(raw: string): string {
+  return raw.replace(LINE_BREAK, '\n').replace(UNWANTED, '').replace(LONE_SURROGATE, '\ufffd');
+}
+
+/** One line: runs of white space are one space, both ends are trimmed. */
+export const oneLine = (raw: string): string => cleanText(raw).replace(/\s+/g, ' ').trim();
+
+/** Drops empty lines at the top, white space at the end; keeps the indentation of the first line, which code needs. */
+function trimBlock(text: string): string {
+  return text.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
+}
+
+/**
+ * The one way by which text enters a `ParsedDocument`: offsets are counted here and nowhere else, so that
+ * `text.slice(block.start, block.end)` is the block by construction.
+ */
+export class TextBuilder {
+  private readonly parts: string[] = [];
+  private readonly blocks: Block[] = [];
+  private readonly pages: PageSpan[] = [];
+  private length = 0;
+
+  constructor(private readonly bounds: ReadBounds = defaultBounds) {}
+
+  get isEmpty(): boolean {
+    return this.blocks.length === 0;
+  }
+
+  /** The text of the first level-1 heading, or null; with `lastPage`, only if it stands no later than there. */
+  firstHeading(lastPage = Infinity): string | null {
+    const at = this.blocks.findIndex((block) => block.kind === 'heading' && block.level === 1);
+    if ((this.blocks[at]?.page ?? 0) > lastPage) return null;
+    return at < 0 ? null : oneLine(this.parts[at] ?? '') || null;
+  }
+
+  /** Blocks added from now on stand on this page (1-based). */
+  startPage(page: number): void {
+    this.pages.push({ page, start: this.length, end: this.length });
+  }
+
+  /** Appends one block; nothing happens when it holds no visible text. Throws `text_limit` beyond the bounds. */
+  add(kind: BlockKind, raw: string, level?: number): void {
+    const cleaned = trimBlock(cleanText(raw));
+    const text = kind === 'code' ? cleaned : cleaned.trimStart();
+    if (text.length === 0) return;
+    const start = this.isEmpty ? 0 : this.length + SEPARATOR.length;
+    const end = start + text.length;
+    if (end > this.bounds.textChars) throw this.tooMuchText();
+    const page = this.pages.at(-1);
+    if (page) {
+      if (page.start === page.end) page.start = start;
+      page.end = end;
+    }
+    const block: Block = { kind, start, end, page: page?.page ?? null };
+    if (kind === 'heading') block.level = Math.min(6, Math.max(1, Math.round(level ?? 1)));
+    this.parts.push(text);
+    this.blocks.push(block);
+    this.length = end;
+  }
+
+  finish(title: string | null): ParsedDocument {
+    const named = title === null ? '' : oneLine(title);
+    return { title: named || null, text: this.parts.join(SEPARATOR), blocks: this.blocks, pages: this.pages };
+  }
+
+  private tooMuchText(): PermanentFailure {
+    const millions = (this.bounds.textChars / 1_000_000).toFixed(1);
+    return new PermanentFailure(
+      'text_limit',
+      `The document holds more text than is accepted (${millions} million characters): split it into smaller files.`,
+    );
+  }
+}

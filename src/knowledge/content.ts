@@ -1,0 +1,103 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../access/principal.js';
+import { ApiError, invalidField, notFound } from '../errors.js';
+import { BlobStore } from '../platform/blobs.js';
+import { Database, type Transaction } from '../platform/database.js';
+import { readId, showId } from '../platform/ids.js';
+import { type DocumentRow, openDocument } from './documents.js';
+import { openBase } from './knowledge-bases.js';
+
+interface RevisionRow {
+  id: string;
+  number: number;
+  filename: string | null;
+  content_type: string | null;
+  content_hash: string;
+  text: string | null;
+  pages: { page: number; start: number; end: number }[] | null;
+}
+
+interface ChunkRow {
+  id: string;
+  ordinal: number;
+  section: string[];
+  page: number | null;
+  start_offset: number;
+  end_offset: number;
+  text: string;
+}
+
+/** What a document says: its stored text, into which every offset of a chunk or citation points, and its chunks. */
+@Injectable()
+export class Content {
+  constructor(
+    private readonly database: Database,
+    private readonly blobs: BlobStore,
+  ) {}
+
+  /** The stored text of the revision that answers now, or of the one that a citation names. */
+  async text(principal: Principal, base: string, id: string, revision: string | undefined) {
+    const { document, row } = await this.revision(principal, base, id, revision);
+    if (row.text === null) throw new ApiError('conflict', 'This document has no text yet: it is still being read, or could not be.');
+    return {
+      documentId: showId('doc', document.id),
+      revision: showId('rev', row.id),
+      title: document.title,
+      contentType: row.content_type,
+      text: row.text,
+      pages: row.pages,
+    };
+  }
+
+  /** The bytes as they were uploaded. */
+  async original(principal: Principal, base: string, id: string, revision: string | undefined) {
+    const { row } = await this.revision(principal, base, id, revision);
+    return { bytes: await this.blobs.get(principal.tenantId, row.content_hash), filename: row.filename };
+  }
+
+  /** The chunks that answer now, in the order of the text. */
+  async chunks(principal: Principal, base: string, id: string, query: { limit: number; cursor?: string }) {
+    const after = query.cursor === undefined ? -1 : Number(query.cursor);
+    if (!Number.isInteger(after)) throw invalidField('cursor', 'is not a cursor of this list');
+    return this.database.as(principal, async (tx) => {
+      const { id: baseId, activeVersion } = await openBase(tx, principal, base);
+      const document = await openDocument(tx, principal, baseId, id);
+      const rows = await tx.rows<ChunkRow>(
+        `select c.id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.text
+         from version v join chunk c on c.index_id = v.index_id
+         where v.knowledge_base_id = $1 and v.number = $2 and c.document_id = $3 and c.visible @> v.number and c.ordinal > $4
+         order by c.ordinal limit $5`,
+        [baseId, activeVersion, document.id, after, query.limit + 1],
+      );
+      const data = rows.slice(0, query.limit).map((row) => ({
+        id: showId('chk', row.id),
+        ordinal: row.ordinal,
+        section: row.section,
+        page: row.page,
+        start: row.start_offset,
+        end: row.end_offset,
+        text: row.text,
+      }));
+      return { data, nextCursor: rows.length > query.limit ? String(data.at(-1)?.ordinal) : null };
+    });
+  }
+
+  private async revision(principal: Principal, base: string, id: string, shownRevision: string | undefined) {
+    return this.database.as(principal, async (tx) => {
+      const { id: baseId } = await openBase(tx, principal, base);
+      const document = await openDocument(tx, principal, baseId, id);
+      const wanted = shownRevision === undefined ? (document.served_id ?? document.revision_id) : readId('rev', shownRevision);
+      return { document, row: await this.read(tx, document, wanted) };
+    });
+  }
+
+  private async read(tx: Transaction, document: DocumentRow, revisionId: string): Promise<RevisionRow> {
+    const row = await tx.row<RevisionRow>(
+      `select r.id, r.number, r.filename, r.content_type, r.content_hash, p.text, p.pages
+       from revision r left join parse p on p.revision_id = r.id where r.id = $1 and r.document_id = $2`,
+      [revisionId, document.id],
+    );
+    if (!row) throw notFound();
+    return row;
+  }
+}

@@ -1,0 +1,146 @@
+import { Injectable } from '@nestjs/common';
+import { type Principal, visibleTo } from '../access/principal.js';
+import { ApiError, notFound } from '../errors.js';
+import { Database, type Transaction } from '../platform/database.js';
+import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
+import { newId, readId, showId } from '../platform/ids.js';
+import { Embedder } from '../platform/models/embedder.js';
+import { defaultChunking, type Pipeline } from './pipeline.js';
+
+export interface KnowledgeBase {
+  id: string;
+  tenantId: string;
+  name: string;
+  pipeline: Pipeline;
+  /** What readers see; 0 until something was published. */
+  activeVersion: number;
+  createdAt: Date;
+}
+
+interface KnowledgeBaseRow {
+  id: string;
+  tenant_id: string;
+  name: string;
+  pipeline: Pipeline;
+  active_version: number;
+  created_at: Date;
+  documents: string;
+}
+
+const columns = 'b.id, b.tenant_id, b.name, b.pipeline, b.active_version, b.created_at';
+
+/**
+ * The base that a caller names, for every route that has one in its path.
+ * @throws ApiError not_found, also when it is there but not for this caller
+ */
+export async function openBase(tx: Transaction, principal: Principal, shownId: string): Promise<KnowledgeBase> {
+  const id = readId('kb', shownId);
+  if (principal.knowledgeBases !== null && !principal.knowledgeBases.includes(id)) throw notFound();
+  const row = await tx.row<KnowledgeBaseRow>(`select ${columns} from knowledge_base b where b.id = $1 and b.deleted_at is null`, [id]);
+  if (!row) throw notFound();
+  return toBase(row);
+}
+
+function toBase(row: KnowledgeBaseRow): KnowledgeBase {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    name: row.name,
+    pipeline: row.pipeline,
+    activeVersion: row.active_version,
+    createdAt: row.created_at,
+  };
+}
+
+/** Named bodies of documents: made with the pipeline they keep, and listed to those who may name them. */
+@Injectable()
+export class KnowledgeBases {
+  constructor(
+    private readonly database: Database,
+    private readonly embedder: Embedder,
+  ) {}
+
+  /** @throws ApiError already_exists when the tenant has a base of this name */
+  async create(principal: Principal, wish: { name: string; chunking?: Partial<Pipeline['chunking']> }) {
+    const targetChars = wish.chunking?.targetChars ?? defaultChunking.targetChars;
+    const maxChars = Math.max(wish.chunking?.maxChars ?? defaultChunking.maxChars, targetChars);
+    const pipeline: Pipeline = { chunking: { targetChars, maxChars }, embedding: { model: this.embedder.preferred.name } };
+    const id = newId();
+    const made = await this.database.as(principal, async (tx) => {
+      const count = await tx.run(
+        `insert into knowledge_base (id, tenant_id, name, pipeline) values ($1, $2, $3, $4)
+         on conflict (tenant_id, name) where deleted_at is null do nothing`,
+        [id, principal.tenantId, wish.name, JSON.stringify(pipeline)],
+      );
+      if (count === 0) throw new ApiError('already_exists', 'A knowledge base of this name is already there.');
+      await tx.run(
+        `insert into version (tenant_id, knowledge_base_id, number, cause, status, stats, activated_at)
+         values ($1, $2, 0, '{"kind":"created"}', 'active', '{"documents":0,"chunks":0}', now())`,
+        [principal.tenantId, id],
+      );
+      return openBase(tx, { ...principal, knowledgeBases: null }, showId('kb', id));
+    });
+    return show(made, 0);
+  }
+
+  async get(principal: Principal, shownId: string) {
+    return this.database.as(principal, async (tx) => {
+      const base = await openBase(tx, principal, shownId);
+      return show(base, await this.count(tx, principal, base.id));
+    });
+  }
+
+  async list(principal: Principal, query: PageQuery): Promise<Page<ReturnType<typeof show>>> {
+    const parameters: unknown[] = [startBelow(query), query.limit + 1, principal.knowledgeBases];
+    const rows = await this.database.as(principal, (tx) => {
+      const visible = visibleTo(principal, parameters);
+      return tx.rows<KnowledgeBaseRow>(
+        `select ${columns}, (select count(*) from document d where d.knowledge_base_id = b.id and ${visible}) as documents
+         from knowledge_base b
+         where b.deleted_at is null and b.id < $1 and ($3::uuid[] is null or b.id = any($3::uuid[]))
+         order by b.id desc limit $2`,
+        parameters,
+      );
+    });
+    return page(rows, query, (row) => show(toBase(row), Number(row.documents)));
+  }
+
+  async rename(principal: Principal, shownId: string, name: string) {
+    return this.database.as(principal, async (tx) => {
+      const base = await openBase(tx, principal, shownId);
+      const taken = await tx.row('select 1 from knowledge_base where name = $1 and id <> $2 and deleted_at is null', [name, base.id]);
+      if (taken) throw new ApiError('already_exists', 'A knowledge base of this name is already there.');
+      await tx.run('update knowledge_base set name = $2 where id = $1', [base.id, name]);
+      return show({ ...base, name }, await this.count(tx, principal, base.id));
+    });
+  }
+
+  /** Nothing of it answers from now on; its documents are cleared away like deleted ones. */
+  async delete(principal: Principal, shownId: string): Promise<void> {
+    await this.database.as(principal, async (tx) => {
+      const base = await openBase(tx, principal, shownId);
+      await tx.run('update knowledge_base set deleted_at = now() where id = $1', [base.id]);
+      await tx.run('delete from pending_change where knowledge_base_id = $1', [base.id]);
+      await tx.run('update document set deleted_at = now() where knowledge_base_id = $1 and deleted_at is null', [base.id]);
+    });
+  }
+
+  /** Documents that this caller may see: a count of the others would tell of them. */
+  private async count(tx: Transaction, principal: Principal, id: string): Promise<number> {
+    const parameters: unknown[] = [id];
+    const visible = visibleTo(principal, parameters);
+    const row = await tx.row<{ count: string }>(`select count(*) from document d where d.knowledge_base_id = $1 and ${visible}`, parameters);
+    return Number(row?.count ?? 0);
+  }
+}
+
+function show(base: KnowledgeBase, documents: number) {
+  return {
+    id: showId('kb', base.id),
+    name: base.name,
+    pipeline: base.pipeline,
+    activeVersion: base.activeVersion,
+    documents,
+    createdAt: base.createdAt,
+  };
+}

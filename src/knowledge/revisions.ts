@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { PermanentFailure } from '../errors.js';
+import { record } from '../events/outbox.js';
+import { Database, type TenantScope, type Transaction } from '../platform/database.js';
+import { showId } from '../platform/ids.js';
+import { wellFormed } from '../platform/text.js';
+import type { RevisionStatus } from './documents.js';
+import type { Pipeline } from './pipeline.js';
+
+/** A revision that this worker holds: nobody else may advance it until the lease ends. */
+export interface LeasedRevision extends TenantScope {
+  id: string;
+  documentId: string;
+  knowledgeBaseId: string;
+  number: number;
+  contentHash: string;
+  filename: string | null;
+  declaredType: string | null;
+  title: string;
+  titleGiven: boolean;
+  pipeline: Pipeline;
+  lease: string;
+  requestId: string | null;
+}
+
+interface LeaseRow {
+  id: string;
+  tenant_id: string;
+  document_id: string;
+  knowledge_base_id: string;
+  number: number;
+  content_hash: string;
+  filename: string | null;
+  declared_type: string | null;
+  title: string;
+  title_given: boolean;
+  pipeline: Pipeline;
+  leases: number;
+  tries: number;
+  request_id: string | null;
+}
+
+/** Somebody else has the revision now, or it is no longer wanted: whoever gets this stops without a word. */
+export class LeaseLost extends Error {}
+
+const leaseSeconds = 90;
+const maxLeases = 5;
+const maxTries = 20;
+
+/** The life of a revision, each step a compare-and-set under its lease. */
+@Injectable()
+export class Revisions {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Takes the lease on a revision that waits, or whose worker has gone silent.
+   * @returns null when there is nothing to do: it is done, held, superseded, or was given up just now
+   */
+  async claim(id: string): Promise<LeasedRevision | null> {
+    const owner = await this.database.asSystem((tx) => tx.row<{ tenant_id: string }>('select tenant_id from revision where id = $1', [id]));
+    if (!owner) return null;
+    const scope = { tenantId: owner.tenant_id };
+    return this.database.as(scope, async (tx) => {
+      const row = await this.waiting(tx, id);
+      if (!row) return null;
+      if (await this.overtaken(tx, row)) return null;
+      const held = toLeased(row, randomUUID());
+      if (row.leases >= maxLeases) {
+        const why = new PermanentFailure('crash_loop', 'Reading this document ended the worker several times, so it was given up.', true);
+        return void (await this.end(tx, held, why));
+      }
+      await tx.run(
+        `update revision set status = 'parsing', lease_token = $2, lease_expires_at = now() + make_interval(secs => ${leaseSeconds}),
+           leases = leases + 1, done = 0, total = 0 where id = $1`,
+        [id, held.lease],
+      );
+      if (row.leases === 0 && row.tries === 0) await record(tx, scope, event('document.processing', held));
+      return held;
+    });
+  }
+
+  /** Enters a stage, or reports progress in it; either way the lease begins anew. @throws LeaseLost */
+  async advance(revision: LeasedRevision, status: RevisionStatus, done: number, total: number): Promise<void> {
+    await this.database.as(revision, (tx) => this.hold(tx, revision, `status = $3, done = $4, total = $5`, [status, done, total]));
+  }
+
+  /** Keeps the lease alive while one step takes long. @throws LeaseLost */
+  async heartbeat(revision: LeasedRevision): Promise<void> {
+    await this.database.as(revision, (tx) => this.hold(tx, revision, 'leases = leases', []));
+  }
+
+  /** Inside a transaction that writes for this revision: proves that the lease still holds. @throws LeaseLost */
+  async hold(tx: Transaction, revision: LeasedRevision, set: string, parameters: unknown[]): Promise<void> {
+    const held = await tx.run(
+      `update revision set lease_expires_at = now() + make_interval(secs => ${leaseSeconds}), ${set} where id = $1 and lease_token = $2`,
+      [revision.id, revision.lease, ...parameters],
+    );
+    if (held === 0) throw new LeaseLost(`the lease on revision ${revision.id} is gone`);
+  }
+
+  /** All chunks are stored: the next version of the base may show them. @throws LeaseLost */
+  async stage(revision: LeasedRevision, receipt: Record<string, unknown>): Promise<void> {
+    await this.database.as(revision, async (tx) => {
+      await this.hold(tx, revision, `status = 'staged', receipt = $3, lease_token = null`, [JSON.stringify(receipt)]);
+      await tx.run(
+        `insert into pending_change (tenant_id, knowledge_base_id, document_id, kind, revision_id) values ($1, $2, $3, 'publish', $4)
+         on conflict (knowledge_base_id, document_id) do update set kind = 'publish', revision_id = excluded.revision_id, created_at = now()`,
+        [revision.tenantId, revision.knowledgeBaseId, revision.documentId, revision.id],
+      );
+      await record(tx, revision, { type: 'revision.staged', requestId: revision.requestId, data: { knowledgeBaseId: revision.knowledgeBaseId } });
+    });
+  }
+
+  /** It can never succeed as it is: told once, with the reason. What answered before goes on answering. */
+  async fail(revision: LeasedRevision, failure: PermanentFailure): Promise<void> {
+    await this.database.as(revision, (tx) => this.end(tx, revision, failure));
+  }
+
+  /**
+   * Gives the lease back after an error that may pass: the revision waits, longer each time, and is announced again by
+   * the sweep. After many tries it fails with the reason, so that nothing is stuck for ever.
+   */
+  async release(revision: LeasedRevision, reason: Error): Promise<void> {
+    await this.database.as(revision, async (tx) => {
+      const row = await tx.row<{ tries: number }>(
+        `update revision set status = 'queued', lease_token = null, leases = greatest(leases - 1, 0), tries = tries + 1,
+           lease_expires_at = now() + make_interval(secs => least(600, 5 * 2 ^ least(tries, 7))::int)
+         where id = $1 and lease_token = $2 returning tries`,
+        [revision.id, revision.lease],
+      );
+      if (row && row.tries >= maxTries) {
+        await this.end(tx, revision, new PermanentFailure('gave_up', `It was tried ${maxTries} times; the last error was: ${reason.message}`, true));
+      }
+    });
+  }
+
+  private waiting(tx: Transaction, id: string): Promise<LeaseRow | null> {
+    return tx.row<LeaseRow>(
+      `select r.id, r.tenant_id, r.document_id, r.knowledge_base_id, r.number, r.content_hash, r.filename, r.declared_type,
+         d.title, d.title_given, b.pipeline, r.leases, r.tries, r.request_id
+       from revision r join document d on d.id = r.document_id join knowledge_base b on b.id = r.knowledge_base_id
+       where r.id = $1 and d.deleted_at is null and b.deleted_at is null
+         and (r.status = 'queued' or (r.status in ('parsing', 'chunking', 'embedding') and r.lease_expires_at < now()))
+       for update of r skip locked`,
+      [id],
+    );
+  }
+
+  /** A newer revision of the same document makes this one pointless: a burst of edits is read once or twice, not a thousand times. */
+  private async overtaken(tx: Transaction, row: LeaseRow): Promise<boolean> {
+    const superseded = await tx.run(
+      `update revision set status = 'superseded', lease_token = null where id = $1 and exists
+         (select from revision n where n.document_id = $2 and n.number > $3 and n.status <> 'failed')`,
+      [row.id, row.document_id, row.number],
+    );
+    return superseded > 0;
+  }
+
+  private async end(tx: Transaction, revision: LeasedRevision, failure: PermanentFailure): Promise<void> {
+    const failed = await tx.run(
+      `update revision set status = 'failed', lease_token = null, error_code = $2, error_message = $3, error_retryable = $4
+       where id = $1 and status in ('queued', 'parsing', 'chunking', 'embedding') and (lease_token is null or lease_token = $5 or lease_expires_at < now())`,
+      [revision.id, failure.code, wellFormed(failure.message).slice(0, 1000), failure.retryable, revision.lease],
+    );
+    if (failed > 0) await record(tx, revision, event('document.failed', revision, { code: failure.code, retryable: failure.retryable }));
+  }
+}
+
+function event(type: 'document.processing' | 'document.failed', revision: LeasedRevision, more: Record<string, unknown> = {}) {
+  return {
+    type,
+    subjectId: revision.documentId,
+    requestId: revision.requestId,
+    data: {
+      documentId: showId('doc', revision.documentId),
+      knowledgeBaseId: showId('kb', revision.knowledgeBaseId),
+      revisionId: showId('rev', revision.id),
+      ...more,
+    },
+  };
+}
+
+function toLeased(row: LeaseRow, lease: string): LeasedRevision {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    documentId: row.document_id,
+    knowledgeBaseId: row.knowledge_base_id,
+    number: row.number,
+    contentHash: row.content_hash,
+    filename: row.filename,
+    declaredType: row.declared_type,
+    title: row.title,
+    titleGiven: row.title_given,
+    pipeline: row.pipeline,
+    lease,
+    requestId: row.request_id,
+  };
+}

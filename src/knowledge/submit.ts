@@ -1,0 +1,106 @@
+import { record } from '../events/outbox.js';
+import type { Principal } from '../access/principal.js';
+import { notFound } from '../errors.js';
+import type { Transaction } from '../platform/database.js';
+import { newId, showId } from '../platform/ids.js';
+import { type AccessDto, openToTenant, writeAccess } from './document-access.js';
+import { changeDetails, type DocumentDetails } from './document-details.js';
+import { type DocumentRow, findByExternalId, openDocument } from './documents.js';
+import type { KnowledgeBase } from './knowledge-bases.js';
+import { frequencies, terms, termVector } from './terms.js';
+
+/** A content that was stored as a blob, with what its sender says of it. Absent details stay as they are. */
+export interface Submission extends DocumentDetails {
+  externalId?: string;
+  content: { hash: string; size: number; filename: string | null; declaredType: string | null };
+  requestId: string | null;
+}
+
+export interface Submitted {
+  document: DocumentRow;
+  /** Nothing differed: no new revision was made, nothing was changed. */
+  unchanged: boolean;
+  /** A new revision was queued. */
+  queued: boolean;
+}
+
+/**
+ * Makes {document, revision, event} true in the caller's transaction: a new document, a new revision of the one with the
+ * same external id, or nothing at all when the same bytes already answer or are on their way. Details that changed apply
+ * at once, whatever becomes of the revision.
+ * @throws ApiError not_found when the external id belongs to a document that this caller may not see
+ */
+export async function submit(tx: Transaction, principal: Principal, base: KnowledgeBase, wish: Submission): Promise<Submitted> {
+  // One submission at a time for each external id, or two first ones would both insert.
+  if (wish.externalId !== undefined) {
+    await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${base.id} ${wish.externalId}`]);
+  }
+  const existing = wish.externalId === undefined ? null : await findByExternalId(tx, principal, base.id, wish.externalId);
+  if (!existing && wish.externalId !== undefined) await refuseHidden(tx, base, wish.externalId);
+  const id = existing?.id ?? (await insertDocument(tx, principal, base, wish));
+  const changed = existing ? await changeDetails(tx, principal, existing, wish) : true;
+  const queued = !existing || !(await alreadyComing(tx, existing, wish.content.hash));
+  if (queued) await queueRevision(tx, principal, base, id, wish);
+  const document = await openDocument(tx, { ...principal, scopes: new Set([...principal.scopes, 'documents:read-all']) }, base.id, showId('doc', id));
+  return { document, unchanged: !changed && !queued, queued };
+}
+
+/** Writing over a document without seeing it would hand its history to the writer. */
+async function refuseHidden(tx: Transaction, base: KnowledgeBase, externalId: string): Promise<void> {
+  const hidden = await tx.row('select 1 from document where knowledge_base_id = $1 and external_id = $2 and deleted_at is null', [base.id, externalId]);
+  if (hidden) throw notFound();
+}
+
+async function insertDocument(tx: Transaction, principal: Principal, base: KnowledgeBase, wish: Submission): Promise<string> {
+  const id = newId();
+  const title = wish.title ?? wish.content.filename ?? wish.externalId ?? 'Untitled';
+  const access: AccessDto = wish.access ?? openToTenant;
+  await tx.run(
+    `insert into document (id, tenant_id, knowledge_base_id, external_id, title, title_given, title_terms, source_url, source_updated_at, metadata, visibility)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    [
+      id,
+      principal.tenantId,
+      base.id,
+      wish.externalId ?? null,
+      title,
+      wish.title !== undefined,
+      termVector(frequencies(terms(title))),
+      wish.sourceUrl ?? null,
+      wish.sourceUpdatedAt ?? null,
+      JSON.stringify(wish.metadata ?? {}),
+      access.visibility,
+    ],
+  );
+  await writeAccess(tx, principal.tenantId, id, access);
+  return id;
+}
+
+/** Whether these bytes answer now or are being worked on, with nothing newer behind them. */
+async function alreadyComing(tx: Transaction, document: DocumentRow, hash: string): Promise<boolean> {
+  if (document.content_hash !== hash || document.status === 'failed') return false;
+  if (document.status !== 'ready' && document.status !== 'superseded') return true;
+  const withdrawn = await tx.row(`select 1 from pending_change where document_id = $1 and kind = 'unpublish'`, [document.id]);
+  return document.served_id === document.revision_id && !withdrawn;
+}
+
+async function queueRevision(tx: Transaction, principal: Principal, base: KnowledgeBase, documentId: string, wish: Submission): Promise<void> {
+  const numbered = await tx.row<{ number: number }>(
+    'update document set last_revision = last_revision + 1, updated_at = now() where id = $1 returning last_revision as number',
+    [documentId],
+  );
+  const id = newId();
+  const { content } = wish;
+  await tx.run(
+    `insert into revision (id, tenant_id, document_id, knowledge_base_id, number, content_hash, byte_size, filename, declared_type,
+       status, lease_expires_at, request_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + interval '60 seconds', $10)`,
+    [id, principal.tenantId, documentId, base.id, numbered?.number, content.hash, content.size, content.filename, content.declaredType, wish.requestId],
+  );
+  await record(tx, principal, {
+    type: 'document.queued',
+    subjectId: documentId,
+    requestId: wish.requestId,
+    data: { documentId: showId('doc', documentId), knowledgeBaseId: showId('kb', base.id), revisionId: showId('rev', id) },
+  });
+}

@@ -1,0 +1,69 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
+
+/** Whose rows a transaction may touch: the tenant's id, a UUID. */
+export interface TenantScope {
+  readonly tenantId: string;
+}
+
+/** One open transaction: SQL by hand through `rows`, `row` and `run`, plain rows through a TypeORM repository. */
+export class Transaction {
+  constructor(private readonly manager: EntityManager) {}
+
+  async rows<T>(sql: string, parameters: unknown[] = []): Promise<T[]> {
+    return (await this.query(sql, parameters)).records as T[];
+  }
+
+  async row<T>(sql: string, parameters: unknown[] = []): Promise<T | null> {
+    return (await this.rows<T>(sql, parameters))[0] ?? null;
+  }
+
+  /** @returns how many rows were inserted, updated or deleted */
+  async run(sql: string, parameters: unknown[] = []): Promise<number> {
+    return (await this.query(sql, parameters)).affected ?? 0;
+  }
+
+  repository<T extends ObjectLiteral>(entity: EntityTarget<T>): Repository<T> {
+    return this.manager.getRepository(entity);
+  }
+
+  private async query(sql: string, parameters: unknown[]) {
+    const runner = this.manager.queryRunner;
+    if (!runner) throw new Error('a Transaction was used after it ended');
+    return runner.query(sql, parameters, true);
+  }
+}
+
+/**
+ * The only door to the database. Every transaction acts under a role that cannot bypass row-level security:
+ * `lectern_app` sees the rows of one tenant, `lectern_system` sees only the columns it was granted (keys to look up,
+ * leases to repair, events to relay), in all tenants. Without either, the connection's own role would see everything:
+ * on the embedded engine it is a superuser.
+ */
+@Injectable()
+export class Database {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Runs `work` in one transaction that sees the rows of this tenant and no others. */
+  as<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.transaction('lectern_app', scope.tenantId, work);
+  }
+
+  /** Runs `work` in one transaction across tenants, with the few columns that the service's own chores need. */
+  asSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.transaction('lectern_system', '', work);
+  }
+
+  /** Runs statements as the owner of the schema: making and dropping partitions. Holds no tenant's rows. */
+  asOwner<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.dataSource.transaction((manager) => work(new Transaction(manager)));
+  }
+
+  private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.dataSource.transaction(async (manager) => {
+      await manager.query(`set local role ${role}`);
+      await manager.query(`select set_config('app.tenant_id', $1, true)`, [tenantId]);
+      return work(new Transaction(manager));
+    });
+  }
+}

@@ -1,0 +1,119 @@
+import { Duplex } from 'node:stream';
+import type { EmbeddedEngine, Session } from './engine.js';
+import { framesOf, greeting, textOf, withStatementPrefix, type Frame } from './wire.js';
+
+let counter = 0;
+
+/**
+ * What `pg`'s client takes for its socket. Everything above it (result parsing, parameters, errors, callbacks, cursors)
+ * is `pg` itself, so a query means the same here as against a server; below it the engine runs whole batches.
+ */
+export class EngineSession extends Duplex implements Session {
+  readonly channels = new Set<string>();
+  readonly prepared = new Map<string, Buffer>();
+  /** Deadline of this client's statements in ms, 0 for none; unset, the engine's own. */
+  deadlineMs: number | undefined;
+  readonly #id = ++counter;
+  #serverVersion = '';
+  #greeted = false;
+  #unread: Buffer = Buffer.alloc(0);
+  #batch: Frame[] = [];
+
+  constructor(readonly engine: EmbeddedEngine) {
+    super();
+  }
+
+  /** Called by `pg` in place of a TCP connect. */
+  connect(): this {
+    this.engine.join(this).then(
+      (serverVersion) => {
+        this.#serverVersion = serverVersion;
+        return this.emit('connect');
+      },
+      (error: Error) => this.destroy(error),
+    );
+    return this;
+  }
+
+  // A socket's knobs that `pg` turns and that mean nothing between two threads. `setKeepAlive` is left out on purpose:
+  // where it exists, BullMQ waits up to an hour for a notification instead of looking again every 10 s, and a
+  // notification can be lost with a thread that is cut off.
+  setNoDelay(): this {
+    return this;
+  }
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (!this.destroyed) this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+
+  listened(sql: string): boolean {
+    let gaveUp = false;
+    const statements = sql.replaceAll(/--.*|\/\*[^]*?\*\//g, ' ');
+    for (const [, un, quoted, plain] of statements.matchAll(/\b(un)?listen\s+(?:"((?:[^"]|"")+)"|([\w$]+|\*))/gi)) {
+      const channel = quoted?.replaceAll('""', '"') ?? plain?.toLowerCase() ?? '';
+      if (!un) this.channels.add(channel);
+      else if (channel === '*') this.channels.clear();
+      else this.channels.delete(channel);
+      gaveUp ||= un !== undefined;
+    }
+    return gaveUp;
+  }
+
+  override _read(): void {
+    // Answers are pushed as they come.
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#unread = this.#unread.length > 0 ? Buffer.concat([this.#unread, chunk]) : chunk;
+    if (!this.#greeted) this.#greet();
+    const { frames, rest } = framesOf(this.#unread);
+    this.#unread = rest;
+    for (const message of frames) this.#take(message);
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.engine.leave(this);
+    done(error);
+  }
+
+  override _final(done: () => void): void {
+    done();
+    this.destroy();
+  }
+
+  /** The start-up packet is the only message without a type letter. `pg` sends it alone. */
+  #greet(): void {
+    if (this.#unread.length < 4 || this.#unread.length < this.#unread.readUInt32BE(0)) return;
+    this.#unread = this.#unread.subarray(this.#unread.readUInt32BE(0));
+    this.#greeted = true;
+    this.receive(
+      greeting(this.#id, {
+        server_version: this.#serverVersion,
+        server_encoding: 'UTF8',
+        client_encoding: 'UTF8',
+        DateStyle: 'ISO, MDY',
+        integer_datetimes: 'on',
+        standard_conforming_strings: 'on',
+      }),
+    );
+  }
+
+  #take(message: Frame): void {
+    if (message.type === 'X') return; // goodbye; `pg` ends the stream next
+    const own = withStatementPrefix(message, `s${this.#id}_`);
+    if (own !== message && own.type === 'P')
+      this.prepared.set(own.bytes.toString('utf8', 5, own.bytes.indexOf(0, 5)), own.bytes);
+    this.#batch.push(own);
+    if (!'QSH'.includes(own.type)) return;
+    const frames = this.#batch.splice(0);
+    const bytes = Buffer.concat(frames.map((frame) => frame.bytes));
+    this.engine.submit({ session: this, bytes, sql: frames.map(textOf).join(';') });
+  }
+}

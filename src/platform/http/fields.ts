@@ -1,0 +1,84 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsISO8601,
+  IsObject,
+  IsOptional,
+  IsString,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  MinLength,
+  ValidateNested,
+} from 'class-validator';
+
+interface FieldOptions {
+  optional?: boolean;
+  description?: string;
+  example?: unknown;
+}
+
+/** One decorator a field: what class-validator demands of it and what the OpenAPI page says of it are the same thing. */
+function field(options: FieldOptions, schema: object, ...rules: PropertyDecorator[]): PropertyDecorator {
+  const { optional = false, description, example } = options;
+  const shown = { ...schema, required: !optional, ...(description ? { description } : {}), ...(example !== undefined ? { example } : {}) };
+  return applyDecorators(ApiProperty(shown as ApiPropertyOptions), ...(optional ? [IsOptional()] : []), ...rules);
+}
+
+export function TextField(options: FieldOptions & { min?: number; max: number; pattern?: RegExp }): PropertyDecorator {
+  const { min = 1, max, pattern } = options;
+  const rules = [IsString(), MinLength(min), MaxLength(max), ...(pattern ? [Matches(pattern)] : [])];
+  return field(options, { type: String, minLength: min, maxLength: max, ...(pattern ? { pattern: pattern.source } : {}) }, ...rules);
+}
+
+export function ChoiceField(options: FieldOptions & { of: readonly string[] }): PropertyDecorator {
+  return field(options, { enum: [...options.of] }, IsIn([...options.of]));
+}
+
+/** Coerces from text, so that it serves for query strings too. */
+export function IntegerField(options: FieldOptions & { min: number; max: number; default?: number }): PropertyDecorator {
+  const { min, max } = options;
+  const schema = { type: 'integer', minimum: min, maximum: max, ...(options.default !== undefined ? { default: options.default } : {}) };
+  return field(options, schema, Type(() => Number), IsInt(), Min(min), Max(max));
+}
+
+export function BooleanField(options: FieldOptions = {}): PropertyDecorator {
+  return field(options, { type: Boolean }, IsBoolean());
+}
+
+export function TimeField(options: FieldOptions = {}): PropertyDecorator {
+  return field(options, { type: String, format: 'date-time' }, IsISO8601({ strict: true, strictSeparator: true }));
+}
+
+export function TextListField(
+  options: FieldOptions & { maxItems: number; max: number; pattern?: RegExp; of?: readonly string[] },
+): PropertyDecorator {
+  const { maxItems, max, pattern, of } = options;
+  const each = { each: true };
+  const rules = [
+    IsArray(),
+    ArrayMaxSize(maxItems),
+    IsString(each),
+    MinLength(1, each),
+    MaxLength(max, each),
+    ...(pattern ? [Matches(pattern, each)] : []),
+    ...(of ? [IsIn([...of], each)] : []),
+  ];
+  return field(options, of ? { enum: [...of], isArray: true } : { type: [String], maxItems }, ...rules);
+}
+
+/** A free JSON object: its own keys are the caller's business, and checked where they are used. */
+export function ObjectField(options: FieldOptions = {}): PropertyDecorator {
+  return field(options, { type: Object, additionalProperties: true }, IsObject());
+}
+
+export function NestedField<T extends object>(of: () => new () => T, options: FieldOptions = {}): PropertyDecorator {
+  return field(options, { type: of }, IsObject(), ValidateNested(), Type(of));
+}

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import { ApiError, invalidField } from '../../errors.js';
+import { Database, type TenantScope } from '../database.js';
+import { Sweep } from '../jobs/handlers.js';
+import { SecretBox } from '../secrets.js';
+
+/** The caller as the guard left it on the request: a tenant's row is written, so a tenant must be known. */
+export interface IdempotentRequest extends FastifyRequest {
+  principal?: TenantScope & { readonly caller: string };
+}
+
+interface Stored {
+  fingerprint: Buffer;
+  status: number | null;
+  body: Buffer | null;
+}
+
+/**
+ * One effect for each `Idempotency-Key`, caller and route, for 24 hours. The key is claimed before the work and answered
+ * from the stored reply afterwards; a request that failed gives its key back. Replies are sealed: some hold a secret
+ * that is shown once.
+ */
+@Injectable()
+export class Idempotency {
+  constructor(
+    private readonly database: Database,
+    private readonly secrets: SecretBox,
+  ) {}
+
+  /**
+   * @param content what the request asks for, to tell a repetition from another request under the same key
+   * @throws ApiError idempotency_in_progress, idempotency_mismatch
+   */
+  async once<T>(request: IdempotentRequest, reply: FastifyReply, content: string, work: () => Promise<T>): Promise<T> {
+    const { principal } = request;
+    const key = request.headers['idempotency-key'];
+    if (key === undefined || !principal) return work();
+    if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) throw invalidField('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
+    const slot = [principal.tenantId, principal.caller, `${request.method} ${request.url.split('?')[0]}`, key];
+    const fingerprint = createHash('sha256').update(content).digest();
+    const stored = await this.claim(principal, slot, fingerprint);
+    if (stored) return this.replay<T>(stored, fingerprint, reply);
+    try {
+      const result = await work();
+      const body = this.secrets.seal(JSON.stringify(result ?? null));
+      await this.database.as(principal, (tx) =>
+        tx.run(`update idempotency_key set status = $5, body = $6 where ${bySlot}`, [...slot, reply.statusCode, body]),
+      );
+      return result;
+    } catch (error) {
+      await this.database.as(principal, (tx) => tx.run(`delete from idempotency_key where ${bySlot}`, slot));
+      throw error;
+    }
+  }
+
+  /** Forgets keys after 24 hours, and claims of requests whose process died. */
+  @Sweep(600_000)
+  async forget(): Promise<void> {
+    await this.database.asSystem((tx) =>
+      tx.run(`delete from idempotency_key where created_at < now() - interval '24 hours' or (status is null and created_at < now() - interval '10 minutes')`),
+    );
+  }
+
+  private claim(scope: TenantScope, slot: string[], fingerprint: Buffer): Promise<Stored | null> {
+    return this.database.as(scope, async (tx) => {
+      const claimed = await tx.run(
+        `insert into idempotency_key (tenant_id, caller, route, key, fingerprint) values ($1, $2, $3, $4, $5) on conflict do nothing`,
+        [...slot, fingerprint],
+      );
+      return claimed > 0 ? null : tx.row<Stored>(`select fingerprint, status, body from idempotency_key where ${bySlot}`, slot);
+    });
+  }
+
+  private replay<T>(stored: Stored, fingerprint: Buffer, reply: FastifyReply): T {
+    if (!stored.fingerprint.equals(fingerprint)) throw new ApiError('idempotency_mismatch');
+    if (stored.status === null || stored.body === null) throw new ApiError('idempotency_in_progress');
+    void reply.status(stored.status).header('idempotent-replayed', 'true');
+    return JSON.parse(this.secrets.open(stored.body)) as T;
+  }
+}
+
+const bySlot = 'tenant_id = $1 and caller = $2 and route = $3 and key = $4';
+
+/** Applies {@link Idempotency} to every JSON POST. Multipart uploads and streams apply it themselves or not at all. */
+@Injectable()
+export class IdempotencyInterceptor implements NestInterceptor {
+  constructor(private readonly idempotency: Idempotency) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<IdempotentRequest>();
+    const plain = request.method === 'POST' && !request.headers['content-type']?.startsWith('multipart/');
+    if (!plain || request.headers.accept?.includes('text/event-stream')) return next.handle();
+    const content = JSON.stringify(request.body ?? null);
+    return from(
+      this.idempotency.once(request, http.getResponse<FastifyReply>(), content, () => lastValueFrom(next.handle(), { defaultValue: undefined })),
+    );
+  }
+}

@@ -1,0 +1,48 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiError, codeForStatus } from '../../errors.js';
+import { LOGGER, type Logger } from '../logger.js';
+
+/** Turns whatever was thrown into RFC 9457 problem+json. What is not ours is logged whole and told in one sentence. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const error = asApiError(thrown);
+    if (error.status >= 500) this.logger.error({ err: thrown, requestId: request.id }, 'request failed');
+    if (reply.raw.headersSent) return void reply.raw.destroy();
+    if (error.status === 503) void reply.header('retry-after', '2');
+    if (error.status === 401) void reply.header('www-authenticate', 'Bearer');
+    void reply.status(error.status).type('application/problem+json').send(problem(error, request.id));
+  }
+}
+
+/** @returns the body of an error answer; `requestId` leads to it in the log */
+export function problem(error: ApiError, requestId: string) {
+  return {
+    type: 'about:blank',
+    title: error.code.replaceAll('_', ' '),
+    status: error.status,
+    code: error.code,
+    detail: error.message,
+    requestId,
+    ...(error.fields.length > 0 ? { errors: error.fields } : {}),
+  };
+}
+
+/** What the framework, the parser of bodies or the database threw, as an entry of our catalogue. */
+export function asApiError(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  if (thrown instanceof HttpException) return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
+  const { statusCode, code } = (thrown ?? {}) as { statusCode?: number; code?: string };
+  // 57xxx: the database shuts down or cut a statement at its deadline; 53xxx: it is out of connections or room.
+  if (code === '57014' || code?.startsWith('57P') || code?.startsWith('53') || code === 'ECONNREFUSED') {
+    return new ApiError('unavailable', undefined, [], { cause: thrown });
+  }
+  if (statusCode && statusCode >= 400 && statusCode < 500) return new ApiError(codeForStatus(statusCode), undefined, [], { cause: thrown });
+  return new ApiError('internal', undefined, [], { cause: thrown });
+}

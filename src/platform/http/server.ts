@@ -1,0 +1,62 @@
+import { isUtf8 } from 'node:buffer';
+import { randomUUID } from 'node:crypto';
+import multipart from '@fastify/multipart';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { Config } from '../../config.js';
+import { ApiError } from '../../errors.js';
+import type { Logger } from '../logger.js';
+import { asApiError, problem } from './problem.filter.js';
+
+const megabyte = 1024 * 1024;
+
+/** Where a POST may be larger, or must be smaller, than the usual 1 MiB. The key is the end of the route's path. */
+const bodyLimits = (config: Config): Record<string, number> => ({
+  '/knowledge-bases/:kb/documents': config.upload.maxBytes + megabyte,
+  '/hooks/:sourceId': megabyte,
+});
+
+/** Routes whose body reaches the handler as the bytes that came: their signature is over those. */
+const rawBodies = ['/v1/hooks/'];
+
+/** Fastify with our request ids, body limits, JSON parser and access log, before Nest adds its routes. */
+export async function makeAdapter(config: Config, logger: Logger): Promise<FastifyAdapter> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: megabyte,
+    requestTimeout: 120_000,
+    // A caller's own id is taken when it is short and plain; anything else would be a way to forge log lines.
+    genReqId: (request) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
+    },
+    routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error, request, reply) => {
+      const failure = asApiError(error);
+      void reply.status(failure.status).type('application/problem+json').send(problem(failure, request.id));
+    },
+  });
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  fastify.addHook('onRoute', (route: RouteOptions) => limitBody(route, bodyLimits(config)));
+  fastify.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+  });
+  fastify.addHook('onResponse', async (request, reply) => {
+    const line = { requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode };
+    logger.info({ ...line, ms: Math.round(reply.elapsedTime) }, 'request');
+  });
+  const parse = fastify.getDefaultJsonParser('error', 'error');
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (body.length === 0 || rawBodies.some((prefix) => request.url.startsWith(prefix))) return done(null, body.length ? body : undefined);
+    if (!isUtf8(body as Buffer)) return done(new ApiError('bad_request', 'The body is not UTF-8.'));
+    return parse(request, body.toString(), done);
+  });
+  await adapter.register(multipart as never, {
+    limits: { fileSize: config.upload.maxBytes, files: 1, fields: 20, fieldSize: 64 * 1024, parts: 30 },
+  });
+  return adapter;
+}
+
+function limitBody(route: RouteOptions, limits: Record<string, number>): void {
+  const limit = Object.entries(limits).find(([end]) => route.url.endsWith(end))?.[1];
+  if (limit !== undefined && [route.method].flat().includes('POST')) route.bodyLimit = limit;
+}

@@ -1,0 +1,22 @@
+import { v7 } from 'uuid';
+import { notFound } from '../errors.js';
+
+/** The readable prefix of each kind of id, as callers see it. */
+export type IdPrefix = 'ten' | 'key' | 'kb' | 'doc' | 'rev' | 'chk' | 'evt' | 'whe' | 'del' | 'cms' | 'cev' | 'conv' | 'msg';
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** A UUIDv7: time-ordered, so that newest-first lists need no column of their own. */
+export const newId = (): string => v7();
+
+export const showId = (prefix: IdPrefix, id: string): string => `${prefix}_${id}`;
+
+/**
+ * The UUID of a shown id.
+ * @throws ApiError not_found for anything else: a malformed id is answered like an absent one
+ */
+export function readId(prefix: IdPrefix, shown: string): string {
+  const id = shown.startsWith(`${prefix}_`) ? shown.slice(prefix.length + 1) : '';
+  if (!uuid.test(id)) throw notFound();
+  return id;
+}

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import { InjectQueue } from '@nestjs/bullmq';
+import { Injectable } from '@nestjs/common';
+import type { Queue } from 'bullmq';
+import { wellFormed } from '../text.js';
+import { backoff, type JobDefinition, type Payload, type QueueName } from './definition.js';
+
+/** Puts reminders into the queue. Call it after the commit that made them true, never inside the transaction. */
+@Injectable()
+export class JobQueue {
+  private readonly queues: Record<QueueName, Queue>;
+
+  constructor(@InjectQueue('heavy') heavy: Queue, @InjectQueue('light') light: Queue) {
+    this.queues = { heavy, light };
+  }
+
+  async add<P extends Payload>(definition: JobDefinition<P>, payload: P, options: { delayMs?: number } = {}): Promise<void> {
+    const clean = Object.fromEntries(
+      Object.entries(payload).map(([name, value]) => [name, typeof value === 'string' ? wellFormed(value) : value]),
+    );
+    await this.queues[definition.queue].add(definition.name, clean, {
+      attempts: definition.attempts,
+      backoff,
+      delay: options.delayMs ?? 0,
+      // A finished job must leave, or a later one with the same key would be taken for it and ignored.
+      removeOnComplete: true,
+      removeOnFail: definition.key ? true : { age: 604_800, count: 1000 },
+      ...(definition.key ? { jobId: jobId(definition.name, definition.key(payload)) } : {}),
+    });
+  }
+
+  /** @throws when the queue's engine does not answer */
+  async check(): Promise<void> {
+    await this.queues.light.getWaitingCount();
+  }
+
+  /** Makes every delayed job due now: only for stepping the queue by hand. */
+  async promoteDelayed(): Promise<void> {
+    for (const queue of Object.values(this.queues)) await queue.promoteJobs();
+  }
+}
+
+// BullMQ refuses ids that are integers or hold a colon, so the key is hashed.
+function jobId(name: string, key: string): string {
+  return `j_${createHash('sha256').update(`${name} ${key}`).digest('hex').slice(0, 40)}`;
+}

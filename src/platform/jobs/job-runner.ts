@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { BullRegistrar } from '@nestjs/bullmq';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { PoolClient } from 'pg';
+import { CONFIG, type Config } from '../../config.js';
+import { LOGGER, type Logger } from '../logger.js';
+import { POOL, type Pool } from '../pool.js';
+import { type Chore, Handlers } from './handlers.js';
+import { JobQueue } from './job-queue.js';
+import { HeavyProcessor, LightProcessor } from './processors.js';
+
+/**
+ * The working half of the process. Nothing starts by itself: `start` sets the workers and sweeps going, `drain` steps
+ * them by hand until there is nothing left to do, which is how tests run.
+ */
+@Injectable()
+export class JobRunner implements OnApplicationBootstrap, OnApplicationShutdown {
+  private timers: NodeJS.Timeout[] = [];
+  private listener: PoolClient | null = null;
+  private running: Promise<unknown>[] = [];
+  private readonly busy = new Map<Chore, 'once' | 'again'>();
+
+  constructor(
+    private readonly handlers: Handlers,
+    private readonly queue: JobQueue,
+    private readonly registrar: BullRegistrar,
+    private readonly heavy: HeavyProcessor,
+    private readonly light: LightProcessor,
+    @Inject(POOL) private readonly pool: Pool,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (this.config.role !== 'api') this.registrar.register();
+  }
+
+  async start(): Promise<void> {
+    this.heavy.worker.concurrency = this.config.workers.heavy;
+    this.light.worker.concurrency = this.config.workers.light;
+    for (const { worker } of [this.heavy, this.light]) {
+      worker.on('error', (error) => this.logger.warn({ err: error }, 'the queue reported an error'));
+      this.running.push(worker.run());
+    }
+    for (const chore of this.handlers.sweeps) {
+      this.timers.push(setInterval(() => void this.run(chore), chore.everyMs).unref());
+      void this.run(chore);
+    }
+    await this.listen();
+  }
+
+  /**
+   * Runs every sweep and every job, delayed ones at once, until nothing is left.
+   * @throws Error after `rounds` rounds: something keeps making work for itself
+   */
+  async drain(rounds = 200): Promise<void> {
+    for (let round = 0; round < rounds; round++) {
+      for (const chore of this.handlers.sweeps) await chore.run();
+      await this.queue.promoteDelayed();
+      let worked = false;
+      for (const processor of [this.light, this.heavy]) while (await this.step(processor)) worked = true;
+      if (!worked) return;
+    }
+    throw new Error(`the queue was not empty after ${rounds} rounds`);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    for (const timer of this.timers) clearInterval(timer);
+    this.listener?.release(true);
+    await Promise.all(this.running);
+  }
+
+  /** Takes one job, if there is one, and carries it out. */
+  private async step(processor: HeavyProcessor | LightProcessor): Promise<boolean> {
+    const token = randomUUID();
+    const job = await processor.worker.getNextJob(token, { block: false });
+    if (!job) return false;
+    await processor.worker.processJob(job, token, () => false);
+    return true;
+  }
+
+  /** Never twice at the same time; a wish that comes meanwhile is granted right after. */
+  private async run(chore: Chore): Promise<void> {
+    if (this.busy.has(chore)) return void this.busy.set(chore, 'again');
+    try {
+      do {
+        this.busy.set(chore, 'once');
+        await chore.run();
+      } while (this.busy.get(chore) === 'again');
+    } catch (error) {
+      this.logger.warn({ err: error, sweep: chore.name }, 'a sweep failed; it runs again');
+    } finally {
+      this.busy.delete(chore);
+    }
+  }
+
+  /** Wakes chores by NOTIFY. A dropped connection is mended at the next tick; until then the timers do the work. */
+  private async listen(): Promise<void> {
+    const channels = this.handlers.sweeps.filter((chore) => chore.channel !== null);
+    try {
+      const client = await this.pool.connect();
+      this.listener = client;
+      client.on('notification', ({ channel }) => {
+        for (const chore of channels) if (chore.channel === channel) void this.run(chore);
+      });
+      client.once('error', (error) => {
+        this.logger.warn({ err: error }, 'the notification connection was lost');
+        client.release(true);
+        this.listener = null;
+        this.timers.push(setTimeout(() => void this.listen(), 1000).unref());
+      });
+      for (const channel of new Set(channels.map((chore) => chore.channel))) await client.query(`listen ${channel}`);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'could not listen for notifications; trying again');
+      this.timers.push(setTimeout(() => void this.listen(), 5000).unref());
+    }
+  }
+}

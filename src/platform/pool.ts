@@ -1,0 +1,32 @@
+import pg from 'pg';
+import { join } from 'node:path';
+import type { Config } from '../config.js';
+import { EmbeddedPool } from './embedded/pool.js';
+
+/** Nest's token for the one connection pool of the process: `pg`'s own, or the embedded engine behind the same surface. */
+export const POOL = Symbol('POOL');
+
+export type Pool = pg.Pool;
+
+/** Chooses the engine, once: nothing above `platform` knows which one it is. */
+export function openPool(config: Config): Pool {
+  if (!config.database.url) {
+    return new EmbeddedPool({
+      dataDir: join(config.dataDir, 'database'),
+      statementTimeoutMs: config.database.statementTimeoutMs,
+      initSql: ['set search_path to public, bullmq', 'set jit to off'],
+    }) as unknown as Pool;
+  }
+  const pool = new pg.Pool({
+    connectionString: config.database.url,
+    max: config.database.poolSize,
+    keepAlive: true,
+    statement_timeout: config.database.statementTimeoutMs,
+    // BullMQ leaves unqualified names to the session's search_path when it is given a pool. jit costs more than it
+    // saves on every ranking statement that was measured.
+    options: '-c search_path=public,bullmq -c jit=off',
+  });
+  // An idle connection that the server drops is replaced by the pool; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return pool;
+}

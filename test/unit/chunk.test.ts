@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import { chunk, type Chunk, defaultChunkSizes } from '../../src/ingestion/chunk.js';
+import type { BlockKind, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
+import { TextBuilder } from '../../src/ingestion/parsers/text-builder.js';
+
+type Part = [kind: BlockKind, text: string, level?: number] | { page: number };
+
+function documentOf(...parts: Part[]): ParsedDocument {
+  const builder = new TextBuilder();
+  for (const part of parts) {
+    if ('page' in part) builder.startPage(part.page);
+    else builder.add(...part);
+  }
+  return builder.finish(null);
+}
+
+const texts = (chunks: Chunk[]): string[] => chunks.map(({ text }) => text);
+
+const sentence = 'The quick brown fox jumps over the lazy dog near the river bank. ';
+
+describe('chunk', () => {
+  it('joins small neighbours of one section up to the target', () => {
+    const parsed = documentOf(['paragraph', 'One.'], ['paragraph', 'Two.'], ['list', '- three\n- four']);
+    expect(texts(chunk(parsed))).toEqual(['One.\n\nTwo.\n\n- three\n- four']);
+  });
+
+  it('starts a chunk at its heading and names the path of headings above', () => {
+    const parsed = documentOf(
+      ['heading', 'Guide', 1],
+      ['paragraph', 'Intro.'],
+      ['heading', 'Install', 2],
+      ['paragraph', 'Run it.'],
+      ['heading', 'Upgrade', 2],
+      ['paragraph', 'Run it again.'],
+      ['heading', 'Reference', 1],
+      ['paragraph', 'All of it.'],
+    );
+    expect(chunk(parsed).map(({ section, text }) => [section, text])).toEqual([
+      [['Guide'], 'Guide\n\nIntro.'],
+      [['Guide', 'Install'], 'Install\n\nRun it.'],
+      [['Guide', 'Upgrade'], 'Upgrade\n\nRun it again.'],
+      [['Reference'], 'Reference\n\nAll of it.'],
+    ]);
+  });
+
+  it('keeps a heading without a body together with the deeper heading that follows it', () => {
+    const parsed = documentOf(['heading', 'A', 1], ['heading', 'A.1', 2], ['paragraph', 'Body.'], ['heading', 'B', 1]);
+    expect(chunk(parsed).map(({ section, text }) => [section, text])).toEqual([
+      [['A', 'A.1'], 'A\n\nA.1\n\nBody.'],
+      [['B'], 'B'],
+    ]);
+  });
+
+  it('never crosses a page', () => {
+    const parsed = documentOf({ page: 1 }, ['paragraph', 'One.'], { page: 2 }, { page: 3 }, ['paragraph', 'Three.']);
+    expect(chunk(parsed).map(({ page, text }) => [page, text])).toEqual([
+      [1, 'One.'],
+      [3, 'Three.'],
+    ]);
+  });
+
+  it('splits a long paragraph between sentences', () => {
+    const chunks = chunk(documentOf(['paragraph', sentence.repeat(60)]));
+    expect(chunks.length).toBeGreaterThan(3);
+    for (const { text } of chunks) expect(text).toMatch(/^The .*bank\.$/);
+  });
+
+  it('splits a table only between rows', () => {
+    const rows = Array.from({ length: 200 }, (_, row) => `row ${row}. Total | ${row * 7} | ${row * 11}`);
+    const chunks = chunk(documentOf(['table', rows.join('\n')]));
+    expect(chunks.flatMap(({ text }) => text.split('\n'))).toEqual(rows);
+  });
+
+  it('keeps the first piece of a long block with its heading', () => {
+    const [first] = chunk(documentOf(['heading', 'Scope', 1], ['paragraph', sentence.repeat(60)]));
+    expect(first?.text).toMatch(/^Scope\n\nThe quick/);
+  });
+
+  it('cuts what has no sentence inside, and never within a surrogate pair', () => {
+    const chunks = chunk(documentOf(['paragraph', `x${'😀'.repeat(3_000)}`]));
+    expect(chunks.length).toBeGreaterThan(3);
+    for (const { text } of chunks) expect(text).not.toMatch(/^[\udc00-\udfff]|[\ud800-\udbff]$/);
+  });
+
+  it('shortens headings in the section path to 200 characters', () => {
+    const [only] = chunk(documentOf(['heading', 'Long title '.repeat(40), 1], ['paragraph', 'Body.']));
+    expect(only?.section[0]?.length).toBeLessThanOrEqual(200);
+  });
+
+  it('makes nothing of an empty document', () => {
+    expect(chunk({ title: null, text: '', blocks: [], pages: [] })).toEqual([]);
+  });
+
+  it('cuts 20 million characters without a blank line in seconds', () => {
+    const parsed = documentOf(['paragraph', sentence.repeat(310_000)]);
+    const started = performance.now();
+    expect(chunk(parsed).length).toBeGreaterThan(10_000);
+    expect(performance.now() - started).toBeLessThan(4_000);
+  });
+
+  it('keeps its promises for any document', () => {
+    expect.hasAssertions();
+    for (let seed = 1; seed <= 300; seed += 1) expectToKeepPromises(randomDocument(seed), seed);
+  });
+});
+
+/** mulberry32: the same documents on every run and machine. */
+function generator(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+const words = ['alpha', 'beta.', 'gamma', '文書。', '😀', 'delta?', 'e', '\n', '$1,234', 'ключ', '   ', 'x'.repeat(90)];
+
+function randomDocument(seed: number): ParsedDocument {
+  const next = generator(seed);
+  const kinds: BlockKind[] = ['heading', 'paragraph', 'paragraph', 'list', 'table', 'code'];
+  const builder = new TextBuilder();
+  const paged = next(2) === 0;
+  for (let page = 1; page <= 1 + next(4); page += 1) {
+    if (paged) builder.startPage(page);
+    for (let block = next(12); block > 0; block -= 1) {
+      const kind = kinds[next(kinds.length)]!;
+      const count = kind === 'heading' ? 1 + next(5) : 1 + next(next(6) === 0 ? 900 : 60);
+      builder.add(kind, Array.from({ length: count }, () => words[next(words.length)]).join(' '), 1 + next(6));
+    }
+  }
+  return builder.finish(null);
+}
+
+function expectToKeepPromises(parsed: ParsedDocument, seed: number): void {
+  const sizes = seed % 3 === 0 ? { targetChars: 80, maxChars: 120 } : defaultChunkSizes;
+  const chunks = chunk(parsed, sizes);
+  let end = 0;
+  for (const [index, one] of chunks.entries()) {
+    expect(one.ordinal).toBe(index);
+    expect(one.text).toBe(parsed.text.slice(one.start, one.end));
+    expect(one.text).toBe(one.text.trim());
+    expect(one.text).not.toBe('');
+    expect(one.text.length).toBeLessThanOrEqual(sizes.maxChars);
+    expect(one.text).not.toMatch(/^[\udc00-\udfff]|[\ud800-\udbff]$/);
+    // What stands between two chunks is white space: nothing is lost.
+    expect(one.start).toBeGreaterThanOrEqual(end);
+    expect(parsed.text.slice(end, one.start).trim()).toBe('');
+    end = one.end;
+    const inside = parsed.blocks.filter((block) => block.start < one.end && block.end > one.start);
+    expect(new Set(inside.map((block) => block.page))).toEqual(new Set([one.page]));
+    // Headings stand only at the front, each deeper than the one before.
+    const headings = inside.filter((block) => block.kind === 'heading');
+    expect(inside.slice(0, headings.length)).toEqual(headings);
+    expect(headings.every((block, at) => at === 0 || block.level! > headings[at - 1]!.level!)).toBe(true);
+  }
+  expect(parsed.text.slice(end).trim()).toBe('');
+}
