@@ -7,6 +7,7 @@ import { showId } from '../platform/ids.js';
 import { wellFormed } from '../platform/text.js';
 import type { RevisionStatus } from './documents.js';
 import type { Pipeline } from './pipeline.js';
+import { frequencies, terms, termVector } from './terms.js';
 
 /** A revision that this worker holds: nobody else may advance it until the lease ends. */
 export interface LeasedRevision extends TenantScope {
@@ -64,11 +65,12 @@ export class Revisions {
     return this.database.as(scope, async (tx) => {
       const row = await this.waiting(tx, id);
       if (!row) return null;
-      if (await this.overtaken(tx, row)) return null;
+      if (await this.overtaken(tx, row.id, row.document_id, row.number)) return null;
       const held = toLeased(row, randomUUID());
       if (row.leases >= maxLeases) {
         const why = new PermanentFailure('crash_loop', 'Reading this document ended the worker several times, so it was given up.', true);
-        return void (await this.end(tx, held, why));
+        await this.end(tx, held, why);
+        return null;
       }
       await tx.run(
         `update revision set status = 'parsing', lease_token = $2, lease_expires_at = now() + make_interval(secs => ${leaseSeconds}),
@@ -99,10 +101,22 @@ export class Revisions {
     if (held === 0) throw new LeaseLost(`the lease on revision ${revision.id} is gone`);
   }
 
-  /** All chunks are stored: the next version of the base may show them. @throws LeaseLost */
-  async stage(revision: LeasedRevision, receipt: Record<string, unknown>): Promise<void> {
+  /**
+   * All chunks are stored: the next version of the base may show them. A title found in the text stands where nobody
+   * gave one.
+   * @throws LeaseLost
+   */
+  async stage(revision: LeasedRevision, receipt: Record<string, unknown>, title: string | null): Promise<void> {
     await this.database.as(revision, async (tx) => {
       await this.hold(tx, revision, `status = 'staged', receipt = $3, lease_token = null`, [JSON.stringify(receipt)]);
+      if (await this.overtaken(tx, revision.id, revision.documentId, revision.number)) return;
+      if (title !== null) {
+        await tx.run('update document set title = $2, title_terms = $3 where id = $1 and not title_given', [
+          revision.documentId,
+          title,
+          termVector(frequencies(terms(title))),
+        ]);
+      }
       await tx.run(
         `insert into pending_change (tenant_id, knowledge_base_id, document_id, kind, revision_id) values ($1, $2, $3, 'publish', $4)
          on conflict (knowledge_base_id, document_id) do update set kind = 'publish', revision_id = excluded.revision_id, created_at = now()`,
@@ -148,11 +162,11 @@ export class Revisions {
   }
 
   /** A newer revision of the same document makes this one pointless: a burst of edits is read once or twice, not a thousand times. */
-  private async overtaken(tx: Transaction, row: LeaseRow): Promise<boolean> {
+  private async overtaken(tx: Transaction, id: string, documentId: string, number: number): Promise<boolean> {
     const superseded = await tx.run(
       `update revision set status = 'superseded', lease_token = null where id = $1 and exists
          (select from revision n where n.document_id = $2 and n.number > $3 and n.status <> 'failed')`,
-      [row.id, row.document_id, row.number],
+      [id, documentId, number],
     );
     return superseded > 0;
   }

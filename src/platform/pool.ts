@@ -15,7 +15,7 @@ export function openPool(config: Config): Pool {
       dataDir: join(config.dataDir, 'database'),
       statementTimeoutMs: config.database.statementTimeoutMs,
       initSql: ['set search_path to public, bullmq', 'set jit to off'],
-    }) as unknown as Pool;
+    });
   }
   const pool = new pg.Pool({
     connectionString: config.database.url,

@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { IncomingMessage } from 'node:http';
 import type { Config } from '../../config.js';
 import { ApiError } from '../../errors.js';
 import type { Logger } from '../logger.js';
@@ -25,12 +26,12 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
     bodyLimit: megabyte,
     requestTimeout: 120_000,
     // A caller's own id is taken when it is short and plain; anything else would be a way to forge log lines.
-    genReqId: (request) => {
+    genReqId: (request: IncomingMessage) => {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
     },
     routerOptions: { maxParamLength: 200 },
-    frameworkErrors: (error, request, reply) => {
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const failure = asApiError(error);
       void reply.status(failure.status).type('application/problem+json').send(problem(failure, request.id));
     },
@@ -51,7 +52,7 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
     return parse(request, body.toString(), done);
   });
   await adapter.register(multipart as never, {
-    limits: { fileSize: config.upload.maxBytes, files: 1, fields: 20, fieldSize: 64 * 1024, parts: 30 },
+    limits: { fileSize: config.upload.maxBytes + 1, files: 1, fields: 20, fieldSize: 64 * 1024, parts: 30 },
   });
   return adapter;
 }

@@ -1,0 +1,65 @@
+import 'reflect-metadata';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AccessModule } from './access/access.module.js';
+import { checkTenantWall } from './access/wall.js';
+import type { Config } from './config.js';
+import { EventsModule } from './events/events.module.js';
+import { IngestionModule } from './ingestion/ingestion.module.js';
+import { KnowledgeModule } from './knowledge/knowledge.module.js';
+import { Database } from './platform/database.js';
+import { serveOpenApi } from './platform/http/openapi.js';
+import { makeAdapter } from './platform/http/server.js';
+import { validation } from './platform/http/validation.js';
+import { makeLogger, NestLogger } from './platform/logger.js';
+import { PlatformModule } from './platform/platform.module.js';
+import { POOL, type Pool } from './platform/pool.js';
+import { ChatModule } from './chat/chat.module.js';
+import { RetrievalModule } from './retrieval/retrieval.module.js';
+
+
+@Module({})
+export class AppModule {
+  static with(config: Config, logger = makeLogger(config)): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        PlatformModule.with(config, logger),
+        AccessModule,
+        EventsModule,
+        KnowledgeModule,
+
+        IngestionModule,
+        RetrievalModule,
+        ChatModule,
+      ],
+    };
+  }
+}
+
+/**
+ * The whole service, made but not started: it neither listens nor works until told to.
+ * @throws Error when a part cannot be opened, or when the wall between tenants has a hole
+ */
+export async function createApp(config: Config): Promise<NestFastifyApplication> {
+  const logger = makeLogger(config);
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, logger), await makeAdapter(config, logger), {
+    logger: new NestLogger(logger),
+    // Bodies are read by our own parser: some routes need the bytes as they came.
+    bodyParser: false,
+    abortOnError: false,
+  });
+  app.useGlobalPipes(validation());
+  serveOpenApi(app);
+  await checkTenantWall(app.get(Database));
+  await app.init();
+  return app;
+}
+
+/** Ends what {@link createApp} made: requests and jobs first, the database last. */
+export async function stopApp(app: NestFastifyApplication): Promise<void> {
+  const pool = app.get<Pool>(POOL);
+  await app.close();
+  await pool.end();
+}

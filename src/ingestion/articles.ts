@@ -1,0 +1,80 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal, Scope } from '../access/principal.js';
+import type { RecordedEvent } from '../events/relay.js';
+import { deleteDocument, unpublishDocument } from '../knowledge/document-changes.js';
+import { findByExternalId } from '../knowledge/documents.js';
+import { openBase } from '../knowledge/knowledge-bases.js';
+import { submit } from '../knowledge/submit.js';
+import { Database, type Transaction } from '../platform/database.js';
+import { showId } from '../platform/ids.js';
+
+/** What a CMS said of an article, as the webhooks room wrote it into the event `article.changed`. */
+export interface ArticleChange {
+  knowledgeBaseId: string;
+  sourceId: string;
+  externalId: string;
+  action: 'published' | 'updated' | 'unpublished' | 'deleted';
+  title: string | null;
+  url: string | null;
+  /** When the CMS says it happened: the only order that counts, whatever order the events came in. */
+  updatedAt: string;
+  contentHash: string | null;
+  contentSize: number | null;
+}
+
+/** Applies what a CMS says. Late events never win: an article's state follows the newest `updatedAt` seen for it. */
+@Injectable()
+export class Articles {
+  constructor(private readonly database: Database) {}
+
+  async apply(event: RecordedEvent): Promise<void> {
+    const change = event.data as unknown as ArticleChange;
+    const principal = sourcePrincipal(event.tenantId, change.sourceId);
+    await this.database.as(principal, async (tx) => {
+      // Deleted bases have no articles; the event is done with.
+      const there = await tx.row('select 1 from knowledge_base where id = $1 and deleted_at is null', [change.knowledgeBaseId]);
+      if (!there) return;
+      await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${change.knowledgeBaseId} ${change.externalId}`]);
+      if (await this.isLate(tx, change)) return;
+      await this.carryOut(tx, principal, change, event.requestId);
+    });
+  }
+
+  private async carryOut(tx: Transaction, principal: Principal, change: ArticleChange, requestId: string | null): Promise<void> {
+    const base = await openBase(tx, principal, showId('kb', change.knowledgeBaseId));
+    if (change.action === 'published' || change.action === 'updated') {
+      if (change.contentHash === null || change.contentSize === null) throw new Error('an article without content was recorded');
+      const content = { hash: change.contentHash, size: change.contentSize, filename: null, declaredType: null };
+      await submit(tx, principal, base, {
+        externalId: change.externalId,
+        title: change.title ?? undefined,
+        sourceUrl: change.url ?? undefined,
+        sourceUpdatedAt: change.updatedAt,
+        content,
+        requestId,
+      });
+      return;
+    }
+    const document = await findByExternalId(tx, principal, base.id, change.externalId);
+    if (!document) return;
+    await tx.run('update document set source_updated_at = $2 where id = $1', [document.id, change.updatedAt]);
+    const end = change.action === 'deleted' ? deleteDocument : unpublishDocument;
+    await end(tx, principal, base.id, document.id, requestId);
+  }
+
+  /** Older than what the article already says, or not newer than its deletion. */
+  private async isLate(tx: Transaction, change: ArticleChange): Promise<boolean> {
+    const late = await tx.row(
+      `select 1 from document where knowledge_base_id = $1 and external_id = $2
+       and (source_updated_at > $3::timestamptz or (source_updated_at = $3::timestamptz and deleted_at is not null)) limit 1`,
+      [change.knowledgeBaseId, change.externalId, change.updatedAt],
+    );
+    return late !== null;
+  }
+}
+
+/** A CMS source acts for nobody: it writes the documents of its base and sees all of them. */
+function sourcePrincipal(tenantId: string, sourceId: string): Principal {
+  const scopes = new Set<Scope>(['documents:write', 'documents:read-all']);
+  return { tenantId, caller: `cms:${sourceId}`, subject: null, groups: [], scopes, knowledgeBases: null, keyId: null };
+}

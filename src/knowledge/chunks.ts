@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import pgvector from 'pgvector';
+import { v5 } from 'uuid';
+import { Database } from '../platform/database.js';
+import { type LeasedRevision, Revisions } from './revisions.js';
+import { frequencies, terms, termVector } from './terms.js';
+
+/** A passage as it was cut: `text` stands at [start, end) of the revision's stored text. */
+export interface Passage {
+  ordinal: number;
+  section: string[];
+  page: number | null;
+  start: number;
+  end: number;
+  text: string;
+}
+
+/** What is embedded and searched for a passage: its headings give words like "it" their subject. Never quoted. */
+export const inContext = (passage: Passage): string => [...passage.section, passage.text].join('\n');
+
+/** Two passages with the same hash have the same vector: it is copied, not bought again. */
+export const contextHash = (passage: Passage): Buffer => createHash('sha256').update(inContext(passage)).digest();
+
+/** Chunks while no version shows them yet: written under the revision's lease, invisible until published. */
+@Injectable()
+export class Chunks {
+  constructor(
+    private readonly database: Database,
+    private readonly revisions: Revisions,
+  ) {}
+
+  /** Throws away what an earlier attempt at this revision left. @throws LeaseLost */
+  async clear(revision: LeasedRevision, indexId: number): Promise<void> {
+    await this.database.as(revision, async (tx) => {
+      await this.revisions.hold(tx, revision, 'leases = leases', []);
+      await tx.run(
+        `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and c.revision_id = $2 and isempty(c.visible)`,
+        [indexId, revision.id],
+      );
+      await tx.run('delete from chunk where index_id = $1 and revision_id = $2 and isempty(visible)', [indexId, revision.id]);
+    });
+  }
+
+  /** @returns by hash in hex, the vectors that this index already has for these passages */
+  async knownVectors(revision: LeasedRevision, indexId: number, passages: Passage[]): Promise<Map<string, string>> {
+    const rows = await this.database.as(revision, (tx) =>
+      tx.rows<{ hash: string; embedding: string }>(
+        `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, v.embedding::text
+         from chunk c join chunk_vector v on v.index_id = c.index_id and v.chunk_id = c.id
+         where c.index_id = $1 and c.text_hash = any($2::bytea[]) and c.revision_id <> $3`,
+        [indexId, passages.map(contextHash), revision.id],
+      ),
+    );
+    return new Map(rows.map(({ hash, embedding }) => [hash, embedding]));
+  }
+
+  /** How many chunks that answer for this document now have no counterpart among the new passages. */
+  async countGone(revision: LeasedRevision, indexId: number, passages: Passage[]): Promise<number> {
+    const row = await this.database.as(revision, (tx) =>
+      tx.row<{ count: string }>(
+        `select count(*) from chunk c join knowledge_base b on b.id = $2
+         where c.index_id = $1 and c.document_id = $3 and c.visible @> b.active_version and c.text_hash <> all($4::bytea[])`,
+        [indexId, revision.knowledgeBaseId, revision.documentId, passages.map(contextHash)],
+      ),
+    );
+    return Number(row?.count ?? 0);
+  }
+
+  /** Stores passages with their vectors (pgvector literals, in order). @throws LeaseLost */
+  async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: string[]): Promise<void> {
+    const rows = passages.map((passage) => toRow(revision, passage));
+    await this.database.as(revision, async (tx) => {
+      await this.revisions.hold(tx, revision, 'leases = leases', []);
+      await tx.run(
+        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, text, text_hash, tokens, terms)
+         select $1, r.id, $2, $3, $4, r.ordinal, array(select jsonb_array_elements_text(r.section)), r.page, r.start, r."end", r.text,
+                decode(r.hash, 'hex'), r.tokens, r.terms::sparsevec
+         from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, text text, hash text, tokens int, terms text)
+         on conflict (index_id, id) do nothing`,
+        [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows)],
+      );
+      await tx.run(
+        `insert into chunk_vector (index_id, chunk_id, tenant_id, embedding)
+         select $1, id, $2, embedding::vector from unnest($3::uuid[], $4::text[]) as r(id, embedding)
+         on conflict (index_id, chunk_id) do nothing`,
+        [indexId, revision.tenantId, rows.map(({ id }) => id), vectors],
+      );
+    });
+  }
+}
+
+export const vectorLiteral = (vector: number[]): string => pgvector.toSql(vector) as string;
+
+function toRow(revision: LeasedRevision, passage: Passage) {
+  const found = terms(inContext(passage));
+  // The id follows from what the chunk is, so that doing it again after a crash writes the same row.
+  const id = v5(`${passage.ordinal}`, revision.id);
+  return { ...passage, id, hash: contextHash(passage).toString('hex'), tokens: found.length, terms: termVector(frequencies(found)) };
+}

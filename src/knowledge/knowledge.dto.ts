@@ -1,0 +1,72 @@
+import { ChoiceField, IntegerField, NestedField, ObjectField, TextField, TimeField } from '../platform/http/fields.js';
+import { PageQuery } from '../platform/http/pages.js';
+import { AccessDto } from './document-access.js';
+
+export class ChunkingDto {
+  @IntegerField({ optional: true, min: 100, max: 8000, default: 1000, description: 'Chunks grow up to this many characters.' })
+  targetChars?: number;
+
+  @IntegerField({ optional: true, min: 100, max: 16_000, default: 1600, description: 'No chunk is longer than this.' })
+  maxChars?: number;
+}
+
+export class PipelineDto {
+  @NestedField(() => ChunkingDto, { optional: true })
+  chunking?: ChunkingDto;
+}
+
+export class CreateKnowledgeBaseDto {
+  @TextField({ max: 200, example: 'handbook' })
+  name: string;
+
+  @NestedField(() => PipelineDto, { optional: true })
+  pipeline?: PipelineDto;
+}
+
+export class RenameKnowledgeBaseDto {
+  @TextField({ max: 200 })
+  name: string;
+}
+
+/** Everything that can be said of a document beside its content. */
+export class DocumentDetailsDto {
+  @TextField({ optional: true, max: 500 })
+  title?: string;
+
+  @TextField({ optional: true, max: 2000, pattern: /^https?:\/\/\S+$/, example: 'https://example.com/handbook' })
+  sourceUrl?: string;
+
+  @TimeField({ optional: true, description: 'When the source says it changed.' })
+  sourceUpdatedAt?: string;
+
+  @ObjectField({ optional: true, example: { product: 'x200' } })
+  metadata?: Record<string, unknown>;
+
+  @NestedField(() => AccessDto, { optional: true })
+  access?: AccessDto;
+}
+
+export class DocumentQuery extends PageQuery {
+  @TextField({ optional: true, max: 500 })
+  externalId?: string;
+
+  @ChoiceField({ optional: true, of: ['queued', 'parsing', 'chunking', 'embedding', 'staged', 'ready', 'failed', 'superseded'] })
+  status?: string;
+}
+
+export class RevisionQuery {
+  @TextField({ optional: true, max: 60, description: 'The revision that a citation names; absent: the one that answers now.' })
+  revision?: string;
+
+  @ChoiceField({ optional: true, of: ['text', 'original'], description: 'The stored text as JSON, or the bytes as uploaded.' })
+  format: 'text' | 'original' = 'text';
+}
+
+/** Chunks and versions are numbered: their cursor is a number. */
+export class NumberedPageQuery {
+  @IntegerField({ optional: true, min: 1, max: 200, default: 50 })
+  limit = 50;
+
+  @TextField({ optional: true, max: 10, pattern: /^\d+$/ })
+  cursor?: string;
+}

@@ -1,0 +1,19 @@
+import { Global, Module } from '@nestjs/common';
+import { Chunks } from './chunks.js';
+import { Content } from './content.js';
+import { DocumentChanges } from './document-changes.js';
+import { Documents } from './documents.js';
+import { DocumentsController } from './documents.controller.js';
+import { Indexes } from './indexes.js';
+import { KnowledgeBases } from './knowledge-bases.js';
+import { KnowledgeBasesController } from './knowledge-bases.controller.js';
+import { Revisions } from './revisions.js';
+import { Versions } from './versions.js';
+
+@Global()
+@Module({
+  controllers: [KnowledgeBasesController, DocumentsController],
+  providers: [KnowledgeBases, Documents, DocumentChanges, Content, Revisions, Indexes, Chunks, Versions],
+  exports: [Revisions, Indexes, Chunks],
+})
+export class KnowledgeModule {}

@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Tenants } from './access/tenants.js';
+import { createApp, stopApp } from './app.module.js';
+import { type Config, ConfigError, readConfig } from './config.js';
+import { JobRunner } from './platform/jobs/job-runner.js';
+import { LOGGER, type Logger } from './platform/logger.js';
+import { readOrCreateSecretFile } from './platform/secrets.js';
+
+const shutdownMs = 25_000;
+
+/** Starts the half of the service that `ROLE` names, and ends it on SIGTERM or SIGINT. Exits 1 when it cannot start. */
+async function start(environment: Record<string, string | undefined>): Promise<void> {
+  try {
+    const config = readConfig(environment);
+    const app = await createApp(config);
+    const logger = app.get<Logger>(LOGGER);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, logger));
+    const firstKey = config.role === 'worker' ? null : await makeFirstTenant(app, config);
+    if (config.role !== 'api') await app.get(JobRunner).start();
+    if (config.role === 'worker') logger.info('working');
+    else await listen(app, config, logger, firstKey);
+  } catch (error) {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : `Lectern could not start: ${String((error as Error).message ?? error)}`}\n`);
+    process.exit(1);
+  }
+}
+
+/** @returns the first API key, if it was made just now */
+async function makeFirstTenant(app: NestFastifyApplication, config: Config): Promise<string | null> {
+  const first = await app.get(Tenants).createFirst();
+  if (!first) return null;
+  await readOrCreateSecretFile(join(config.dataDir, 'first-api-key'), () => first.apiKey);
+  return first.apiKey;
+}
+
+async function listen(app: NestFastifyApplication, config: Config, logger: Logger, firstKey: string | null): Promise<void> {
+  await app.listen(config.port, config.host);
+  const url = (await app.getUrl()).replace('[::1]', 'localhost').replace('127.0.0.1', 'localhost').replace('0.0.0.0', 'localhost');
+  logger.info({ url, startedInMs: Math.round(process.uptime() * 1000) }, 'listening');
+  process.stdout.write(greeting(url, config, firstKey));
+}
+
+/** What to do next, ready to paste. */
+function greeting(url: string, config: Config, firstKey: string | null): string {
+  const keyFile = join(config.dataDir, 'first-api-key');
+  const key = firstKey === null ? `Your first API key is in ${keyFile}.` : `Your first API key, shown this once and kept in ${keyFile}:\n  ${firstKey}`;
+  return `
+Lectern answers at ${url}, its API page is ${url}/docs.
+${key}
+
+Upload a file and ask a question:
+  export KEY=$(cat ${keyFile})
+  export KB=$(curl -s ${url}/v1/knowledge-bases -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{"name":"first"}' | sed 's/.*"id":"\\(kb_[^"]*\\)".*/\\1/')
+  curl -s ${url}/v1/knowledge-bases/$KB/documents -H "Authorization: Bearer $KEY" -F file=@samples/staff-handbook.md
+  curl -s ${url}/v1/chat -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{"knowledgeBases":["'$KB'"],"message":"How many days of annual leave do I get?"}'
+
+`;
+}
+
+/** Stops taking requests and jobs, lets what is running end, closes the database; after 25 s it goes anyway. */
+async function stop(app: NestFastifyApplication, logger: Logger): Promise<void> {
+  const late = setTimeout(() => {
+    logger.error('stopping took too long; leaving');
+    process.exit(1);
+  }, shutdownMs).unref();
+  await stopApp(app);
+  clearTimeout(late);
+  process.exit(0);
+}
+
+await start(process.env);

@@ -1,0 +1,49 @@
+import { frequencies, termVector, terms } from '../knowledge/terms.js';
+
+const k1 = 1.2;
+const b = 0.75;
+
+// A question longer than this is cut: each term costs one inner product a chunk.
+const maxTerms = 32;
+
+/** The pieces of the ranking statement that make up the lexical leg. */
+export interface LexicalLeg {
+  /** Columns `t1 … tn` for the select list over `chunk c` and `permitted p`: how often each term occurs. */
+  columns: string;
+  /** Columns for the aggregate over `passage`: N, the mean length and each term's document frequency. */
+  totals: string;
+  /** The BM25 score over `passage` and `totals`. */
+  score: string;
+  /** The share, 0 to 1, of the question's weight (summed idf) that a passage holds. */
+  coverage: string;
+  /** Whether a passage holds any term at all. */
+  matches: string;
+}
+
+/**
+ * BM25 in SQL (Robertson and Zaragoza 2009, k1 1.2, b 0.75; idf = ln(1 + (N - df + .5) / (df + .5)), query term frequency
+ * kept). Every statistic is taken, in the same statement, from the passages that the caller may see in this version: what
+ * is hidden shows neither in a score nor in the order.
+ *
+ * Term frequencies stand in a `sparsevec`, and one inner product with a unit vector reads one. There is no GIN index to
+ * find candidates by: row-level security keeps PostgreSQL from using one for a match operator that is not leakproof.
+ * @param parameters the statement's parameters so far; one vector a term is appended
+ * @returns null for a question without a searchable word
+ */
+export function lexicalLeg(question: string, parameters: unknown[]): LexicalLeg | null {
+  const counts = [...frequencies(terms(question))].slice(0, maxTerms);
+  if (counts.length === 0) return null;
+  const numbered = counts.map(([term, count], index) => {
+    const vector = `$${parameters.push(termVector(new Map([[term, 1]])))}::sparsevec`;
+    return { name: `t${index + 1}`, df: `df${index + 1}`, vector, count };
+  });
+  const idf = (df: string) => `ln(1 + (n - ${df} + 0.5) / (${df} + 0.5))`;
+  const sum = (part: (term: (typeof numbered)[number]) => string) => numbered.map(part).join(' + ');
+  return {
+    columns: numbered.map(({ name, vector }) => `-(c.terms <#> ${vector}) - (p.title_terms <#> ${vector}) as ${name}`).join(', '),
+    totals: ['count(*)::float8 as n', 'avg(length)::float8 as mean', ...numbered.map(({ name, df }) => `count(*) filter (where ${name} > 0)::float8 as ${df}`)].join(', '),
+    score: sum(({ name, df, count }) => `${count} * ${idf(df)} * ${name} * ${k1 + 1} / (${name} + ${k1} * (${1 - b} + ${b} * length / mean))`),
+    coverage: `(${sum(({ name, df }) => `case when ${name} > 0 then ${idf(df)} else 0 end`)}) / (${sum(({ df }) => idf(df))})`,
+    matches: numbered.map(({ name }) => `${name} > 0`).join(' or '),
+  };
+}

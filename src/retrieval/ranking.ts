@@ -1,0 +1,94 @@
+import { type Principal, visibleTo } from '../access/principal.js';
+import type { Transaction } from '../platform/database.js';
+import { filterCondition } from './filter.js';
+import { lexicalLeg } from './lexical.js';
+
+/** The index a version stands in, and how to ask it. */
+export interface RankingTarget {
+  knowledgeBaseId: string;
+  indexId: number;
+  version: number;
+}
+
+export interface RankingWish {
+  query: string;
+  /** The question's unit vector as a pgvector literal; null: no semantic leg. */
+  vector: string | null;
+  /** Whether the lexical leg takes part. */
+  keyword: boolean;
+  /** Weight of the semantic leg, 0 to 1. */
+  alpha: number;
+  filter: unknown;
+  limit: number;
+}
+
+export interface RankedRow {
+  chunk_id: string;
+  document_id: string;
+  external_id: string | null;
+  title: string;
+  source_url: string | null;
+  source_updated_at: Date | null;
+  metadata: Record<string, unknown>;
+  fresh_at: Date;
+  revision_id: string;
+  section: string[];
+  page: number | null;
+  start_offset: number;
+  end_offset: number;
+  text: string;
+  score: number;
+  keyword: number | null;
+  semantic: number | null;
+  coverage: number | null;
+}
+
+// How deep each leg is read before the two are joined.
+const legDepth = 100;
+
+/**
+ * One statement from question to passages: filters by tenant, version, permission and metadata, ranks by BM25 and by
+ * exact cosine over nothing but what is left, joins both by min-max convex combination (rank fusion lost 2.5 to 17 points
+ * of nDCG@10 beside a weak leg), and limits. Text leaves the database only through it.
+ */
+export async function rank(tx: Transaction, principal: Principal, target: RankingTarget, wish: RankingWish): Promise<RankedRow[]> {
+  const parameters: unknown[] = [target.knowledgeBaseId, target.version, wish.limit];
+  const visible = visibleTo(principal, parameters);
+  const filter = wish.filter === undefined ? 'true' : filterCondition(wish.filter, parameters);
+  const lexical = wish.keyword ? lexicalLeg(wish.query, parameters) : null;
+  const vector = wish.vector === null ? null : `$${parameters.push(wish.vector)}::vector`;
+  if (!lexical && !vector) return [];
+  // The index's number is written out, not bound: only then does the planner leave the other indexes' partitions alone.
+  const index = Math.trunc(target.indexId);
+  const empty = 'select null::uuid as id, null::float8 as score, null::float8 as coverage where false';
+  return tx.rows<RankedRow>(
+    `with permitted as materialized (
+       select d.id, d.title_terms from document d where d.knowledge_base_id = $1 and ${visible} and ${filter}
+     ), passage as materialized (
+       select c.id, c.tokens as length ${lexical ? `, ${lexical.columns}` : ''}
+       from chunk c join permitted p on p.id = c.document_id where c.index_id = ${index} and c.visible @> $2::int
+     ), totals as (
+       select ${lexical ? lexical.totals : '1'} from passage
+     ), keyword as (
+       ${lexical ? `select id, (${lexical.score})::float8 as score, (${lexical.coverage})::float8 as coverage from passage, totals where ${lexical.matches} order by score desc, id limit ${legDepth}` : empty}
+     ), semantic as (
+       ${vector ? `select p.id, 1 - (v.embedding <=> ${vector}) as score from passage p join chunk_vector v on v.index_id = ${index} and v.chunk_id = p.id order by v.embedding <=> ${vector}, p.id limit ${legDepth}` : empty}
+     ), fused as (
+       select coalesce(k.id, s.id) as id, k.score as keyword, s.score as semantic, k.coverage,
+         ${wish.keyword && vector ? `${1 - wish.alpha} * coalesce(${minMax('k')}, 0) + ${wish.alpha} * coalesce(${minMax('s')}, 0)` : 'coalesce(k.score, s.score)'} as score
+       from keyword k full join semantic s on s.id = k.id
+     )
+     select f.id as chunk_id, f.score, f.keyword, f.semantic, f.coverage, d.id as document_id, d.external_id, d.title, d.source_url,
+       d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
+       c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.text
+     from fused f join chunk c on c.index_id = ${index} and c.id = f.id join document d on d.id = c.document_id
+     order by f.score desc, f.id limit $3`,
+    parameters,
+  );
+}
+
+/** A leg's score on the scale from its worst (0) to its best (1) candidate; a single candidate is the best. */
+function minMax(leg: 'k' | 's'): string {
+  const [low, high] = [`min(${leg}.score) over ()`, `max(${leg}.score) over ()`];
+  return `case when ${high} > ${low} then (${leg}.score - ${low}) / (${high} - ${low}) when ${leg}.score is not null then 1 end`;
+}

@@ -1,0 +1,3 @@
+// The same process as main.ts, with the working half alone.
+process.env['ROLE'] = 'worker';
+await import('./main.js');
