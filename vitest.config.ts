@@ -10,7 +10,13 @@ const alias = [{ find: /^(?:\.\.\/)+src\//, replacement: built }];
 
 const suite = (name: string, timeout: number) => ({
   resolve: { alias },
-  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: timeout, hookTimeout: 60_000 },
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: timeout,
+    hookTimeout: 60_000,
+    ...(name === 'service' ? { globalSetup: 'test/template.setup.ts' } : {}),
+  },
 });
 
 export default defineConfig({

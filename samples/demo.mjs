@@ -79,8 +79,9 @@ async function checkEvents(receiver, base, documents) {
   };
   await until('no event to be missing', 15_000, missing, (names) => names.length === 0);
   expect(receiver.refused.length === 0, 'every signature to be good', receiver.refused);
-  for (const type of new Set(receiver.events.map((event) => event.type)))
+  for (const type of new Set(receiver.events.map((event) => event.type))) {
     say(`${String(about(type).length).padStart(3)}  ${type}`);
+  }
   say(`${receiver.events.length} events received, all of them verified`);
 }
 

@@ -28,7 +28,8 @@ export async function writeAccess(tx: Transaction, tenantId: string, documentId:
   await tx.run('delete from document_grant where document_id = $1', [documentId]);
   await tx.run(
     `insert into document_grant (tenant_id, document_id, principal, effect)
-     select $1, $2, unnest($3::text[]), 'allow' union select $1, $2, unnest($4::text[]), 'deny'`,
+     select distinct $1::uuid, $2::uuid, principal, effect from
+       (select unnest($3::text[]), 'allow' union all select unnest($4::text[]), 'deny') g (principal, effect)`,
     [tenantId, documentId, access.allow, access.deny],
   );
 }

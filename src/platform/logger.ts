@@ -17,8 +17,17 @@ export function makeLogger(config: Config): Logger {
     level: config.logLevel,
     base: { role: config.role },
     timestamp: stdTimeFunctions.isoTime,
+    serializers: { err: describe },
     redact: { paths: [...redacted, 'headers.authorization', 'req.headers.authorization'], censor: '[hidden]' },
   });
+}
+
+/** An error without its baggage: a database error carries the statement's parameters, and those are document text. */
+function describe(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack, cause } = error;
+  const { code } = error as { code?: unknown };
+  return { type: name, message, code, stack, ...(cause === undefined ? {} : { cause: describe(cause) }) };
 }
 
 /** Lets the framework's own lines go to pino: its chatter at debug, its warnings and errors as they are. */

@@ -63,7 +63,9 @@ export class Attempts {
    */
   async claim(deliveryId: string): Promise<Attempt | null> {
     const owner = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>(`select tenant_id from webhook_delivery where id = $1 and status = 'pending'`, [deliveryId]),
+      tx.row<{ tenant_id: string }>(`select tenant_id from webhook_delivery where id = $1 and status = 'pending'`, [
+        deliveryId,
+      ]),
     );
     if (!owner) return null;
     const scope = { tenantId: owner.tenant_id };
@@ -96,10 +98,12 @@ export class Attempts {
         [attempt.endpointId],
       );
       const gone = outcome.status === 410;
-      const wait = !endpoint || endpoint.dead || gone ? null : waitAfter(attempt.number, outcome.retryAfter);
+      const over = !endpoint || endpoint.dead || endpoint.exhausted || gone;
+      const wait = over ? null : waitAfter(attempt.number, outcome.retryAfter);
       const settled = await fail(tx, attempt, outcome, wait);
-      if (gone || endpoint?.exhausted) await disableEndpoint(tx, attempt, attempt.endpointId, gone ? 'gone' : 'failing');
-      return settled && !endpoint?.exhausted ? wait : null;
+      if (gone || endpoint?.exhausted)
+        await disableEndpoint(tx, attempt, attempt.endpointId, gone ? 'gone' : 'failing');
+      return settled ? wait : null;
     });
   }
 }
@@ -130,12 +134,17 @@ async function end(tx: Transaction, id: string, error: string): Promise<null> {
 
 /** To the back of the line, not counted as an attempt: other endpoints' deliveries are in front of it now. */
 async function postpone(tx: Transaction, id: string): Promise<null> {
-  await tx.run(`update webhook_delivery set next_attempt_at = now() + make_interval(secs => 1 + 4 * random()) where id = $1`, [id]);
+  await tx.run(
+    `update webhook_delivery set next_attempt_at = now() + make_interval(secs => 1 + 4 * random()) where id = $1`,
+    [id],
+  );
   return null;
 }
 
 async function succeed(tx: Transaction, attempt: Attempt, outcome: Outcome): Promise<null> {
-  await tx.run('update webhook_endpoint set failing_since = null where id = $1 and failing_since is not null', [attempt.endpointId]);
+  await tx.run('update webhook_endpoint set failing_since = null where id = $1 and failing_since is not null', [
+    attempt.endpointId,
+  ]);
   // Also over a later attempt's claim: the receiver has it, whoever brought it.
   await tx.run(
     `update webhook_delivery set status = 'delivered', delivered_at = now(), next_attempt_at = null, claimed_until = null,
@@ -152,8 +161,15 @@ async function fail(tx: Transaction, attempt: Attempt, outcome: Outcome, wait: n
     `update webhook_delivery set status = $3, claimed_until = null, last_status = $4, last_error = $5, last_response = $6,
        next_attempt_at = now() + make_interval(secs => $7)
      where id = $1 and attempts = $2 and status = 'pending'`,
-    [attempt.id, attempt.number, wait === null ? 'failed' : 'pending', outcome.status, outcome.error, outcome.response, wait],
+    [
+      attempt.id,
+      attempt.number,
+      wait === null ? 'failed' : 'pending',
+      outcome.status,
+      outcome.error,
+      outcome.response,
+      wait,
+    ],
   );
   return updated > 0;
 }
-

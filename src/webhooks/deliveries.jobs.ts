@@ -55,7 +55,8 @@ export class DeliveryJobs {
       },
       'webhook delivery',
     );
-    if (wait !== null && wait <= remindedSeconds) await this.deliveries.announce(deliveryId, attempt.number + 1, wait * 1000);
+    if (wait !== null && wait <= remindedSeconds)
+      await this.deliveries.announce(deliveryId, attempt.number + 1, wait * 1000);
   }
 
   /** Announces what is due: later attempts, what a dead worker had claimed, and whatever the queue lost. */

@@ -67,7 +67,13 @@ export class Deliveries {
       [eventId],
     );
     if (!row) throw new Error('the test event was not recorded');
-    const event = { id: eventId, type: row.type, sequence: Number(row.sequence), data: row.data, createdAt: row.created_at };
+    const event = {
+      id: eventId,
+      type: row.type,
+      sequence: Number(row.sequence),
+      data: row.data,
+      createdAt: row.created_at,
+    };
     const [id] = await insert(tx, scope, event, [endpointId]);
     if (!id) throw new Error('the test delivery was not made');
     return id;

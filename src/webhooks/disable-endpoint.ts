@@ -13,7 +13,12 @@ export type DisabledReason = 'by_owner' | 'gone' | 'failing';
  *
  * The endpoint's row is taken before its deliveries', here and everywhere: the other order would deadlock.
  */
-export async function disableEndpoint(tx: Transaction, scope: TenantScope, id: string, reason: DisabledReason): Promise<void> {
+export async function disableEndpoint(
+  tx: Transaction,
+  scope: TenantScope,
+  id: string,
+  reason: DisabledReason,
+): Promise<void> {
   const disabled = await tx.run(
     `update webhook_endpoint set disabled_at = now(), disabled_reason = $2
      where id = $1 and disabled_at is null and deleted_at is null`,

@@ -78,7 +78,10 @@ export class Endpoints {
       if (updated === 0) throw notFound();
       if (wish.enabled === false) await disableEndpoint(tx, principal, id, 'by_owner');
       if (wish.enabled === true) {
-        await tx.run('update webhook_endpoint set disabled_at = null, disabled_reason = null, failing_since = null where id = $1', [id]);
+        await tx.run(
+          'update webhook_endpoint set disabled_at = null, disabled_reason = null, failing_since = null where id = $1',
+          [id],
+        );
       }
       return show(await open(tx, id));
     });
@@ -88,7 +91,10 @@ export class Endpoints {
     needsWholeTenant(principal);
     const id = readId('whe', shownId);
     await this.database.as(principal, async (tx) => {
-      const deleted = await tx.run('update webhook_endpoint set deleted_at = now() where id = $1 and deleted_at is null', [id]);
+      const deleted = await tx.run(
+        'update webhook_endpoint set deleted_at = now() where id = $1 and deleted_at is null',
+        [id],
+      );
       if (deleted === 0) throw notFound();
       await failWaiting(tx, id, 'endpoint_deleted');
     });
@@ -103,7 +109,8 @@ export class Endpoints {
     needsWholeTenant(principal);
     const id = readId('whe', shownId);
     const deliveryId = await this.database.as(principal, async (tx) => {
-      if ((await open(tx, id)).disabled_at) throw new ApiError('conflict', 'The endpoint is disabled: enable it first.');
+      if ((await open(tx, id)).disabled_at)
+        throw new ApiError('conflict', 'The endpoint is disabled: enable it first.');
       const data = { endpointId: showId('whe', id) };
       const eventId = await record(tx, principal, { type: 'webhook.test', subjectId: id, data, requestId });
       return this.deliveries.insertTest(tx, principal, id, eventId);
@@ -135,11 +142,16 @@ export class Endpoints {
  */
 export function needsWholeTenant(principal: Principal): void {
   if (principal.knowledgeBases === null) return;
-  throw new ApiError('forbidden', 'Webhook endpoints hear of all knowledge bases: a caller limited to some cannot manage them.');
+  throw new ApiError(
+    'forbidden',
+    'Webhook endpoints hear of all knowledge bases: a caller limited to some cannot manage them.',
+  );
 }
 
 async function open(tx: Transaction, id: string): Promise<EndpointRow> {
-  return found(await tx.row<EndpointRow>(`select ${columns} from webhook_endpoint where id = $1 and deleted_at is null`, [id]));
+  return found(
+    await tx.row<EndpointRow>(`select ${columns} from webhook_endpoint where id = $1 and deleted_at is null`, [id]),
+  );
 }
 
 function found(row: EndpointRow | null): EndpointRow {

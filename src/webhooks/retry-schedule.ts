@@ -21,7 +21,11 @@ export const delays = [
  * @param random from 0 up to 1
  * @returns null when there is no further attempt
  */
-export function waitAfter(attempts: number, retryAfter: number | null, random: () => number = Math.random): number | null {
+export function waitAfter(
+  attempts: number,
+  retryAfter: number | null,
+  random: () => number = Math.random,
+): number | null {
   const delay = delays[attempts];
   if (delay === undefined) return null;
   if (retryAfter !== null) return Math.min(Math.max(retryAfter, delay), 2 * delay);

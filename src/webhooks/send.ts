@@ -57,7 +57,9 @@ function opened(sealed: Buffer[], box: SecretBox): string[] | null {
 
 /** The first 4 KiB. Bytes that are no UTF-8 grow when they are replaced, so the length is cut once more. */
 function excerpt(text: string): string {
-  return Buffer.from(wellFormed(text)).subarray(0, keptBytes - 3).toString('utf8');
+  return Buffer.from(wellFormed(text))
+    .subarray(0, keptBytes - 3)
+    .toString('utf8');
 }
 
 const failure = (error: string): Outcome => ({ status: null, error, response: null, retryAfter: null });
