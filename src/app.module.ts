@@ -17,7 +17,7 @@ import { PlatformModule } from './platform/platform.module.js';
 import { POOL, type Pool } from './platform/pool.js';
 import { ChatModule } from './chat/chat.module.js';
 import { RetrievalModule } from './retrieval/retrieval.module.js';
-
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 @Module({})
 export class AppModule {
@@ -29,6 +29,7 @@ export class AppModule {
         AccessModule,
         EventsModule,
         KnowledgeModule,
+        WebhooksModule,
 
         IngestionModule,
         RetrievalModule,
@@ -44,12 +45,16 @@ export class AppModule {
  */
 export async function createApp(config: Config): Promise<NestFastifyApplication> {
   const logger = makeLogger(config);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, logger), await makeAdapter(config, logger), {
-    logger: new NestLogger(logger),
-    // Bodies are read by our own parser: some routes need the bytes as they came.
-    bodyParser: false,
-    abortOnError: false,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with(config, logger),
+    await makeAdapter(config, logger),
+    {
+      logger: new NestLogger(logger),
+      // Bodies are read by our own parser: some routes need the bytes as they came.
+      bodyParser: false,
+      abortOnError: false,
+    },
+  );
   app.useGlobalPipes(validation());
   serveOpenApi(app);
   await checkTenantWall(app.get(Database));

@@ -50,7 +50,11 @@ class Reader {
     const value = this.text(name);
     if (value === undefined) return undefined;
     if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value.replace(/\/+$/, '');
-    return this.refuse(name, `must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`, undefined);
+    return this.refuse(
+      name,
+      `must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+      undefined,
+    );
   }
 
   secret(name: string, minimum: number): string | undefined {

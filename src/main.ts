@@ -21,7 +21,9 @@ async function start(environment: Record<string, string | undefined>): Promise<v
     if (config.role === 'worker') logger.info('working');
     else await listen(app, config, logger, firstKey);
   } catch (error) {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : `Lectern could not start: ${String((error as Error).message ?? error)}`}\n`);
+    process.stderr.write(
+      `${error instanceof ConfigError ? error.message : `Lectern could not start: ${String((error as Error).message ?? error)}`}\n`,
+    );
     process.exit(1);
   }
 }
@@ -34,9 +36,17 @@ async function makeFirstTenant(app: NestFastifyApplication, config: Config): Pro
   return first.apiKey;
 }
 
-async function listen(app: NestFastifyApplication, config: Config, logger: Logger, firstKey: string | null): Promise<void> {
+async function listen(
+  app: NestFastifyApplication,
+  config: Config,
+  logger: Logger,
+  firstKey: string | null,
+): Promise<void> {
   await app.listen(config.port, config.host);
-  const url = (await app.getUrl()).replace('[::1]', 'localhost').replace('127.0.0.1', 'localhost').replace('0.0.0.0', 'localhost');
+  const url = (await app.getUrl())
+    .replace('[::1]', 'localhost')
+    .replace('127.0.0.1', 'localhost')
+    .replace('0.0.0.0', 'localhost');
   logger.info({ url, startedInMs: Math.round(process.uptime() * 1000) }, 'listening');
   process.stdout.write(greeting(url, config, firstKey));
 }
@@ -44,7 +54,10 @@ async function listen(app: NestFastifyApplication, config: Config, logger: Logge
 /** What to do next, ready to paste. */
 function greeting(url: string, config: Config, firstKey: string | null): string {
   const keyFile = join(config.dataDir, 'first-api-key');
-  const key = firstKey === null ? `Your first API key is in ${keyFile}.` : `Your first API key, shown this once and kept in ${keyFile}:\n  ${firstKey}`;
+  const key =
+    firstKey === null
+      ? `Your first API key is in ${keyFile}.`
+      : `Your first API key, shown this once and kept in ${keyFile}:\n  ${firstKey}`;
   return `
 Lectern answers at ${url}, its API page is ${url}/docs.
 ${key}

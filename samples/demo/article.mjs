@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { Client, until } from './client.mjs';
 import { expect, say, showAnswer, step } from './page.mjs';
+import { checkQuotes } from './questions.mjs';
 
 /** @typedef {import('./client.mjs').Answer} Answer */
 
@@ -12,12 +13,14 @@ export async function changeAnArticle(admin, base) {
   say('the CMS published the article "Visitor parking"');
   const before = await askUntil(admin, base, question, 'north yard');
   showAnswer('before', before);
+  await checkQuotes(admin, base, before);
   const old = await activeVersion(admin, base);
 
   await publish('updated', 'Visitors park in the south yard, bays 20 to 28. Badges are handed out at gate C.', 0);
   say('the CMS changed the article');
   const after = await askUntil(admin, base, question, 'south yard');
   showAnswer('after', after);
+  await checkQuotes(admin, base, after);
   expect(!after.answer.includes('north yard'), 'the old text to be gone from the answer', after.answer);
 
   step('Roll back, and the old answer returns');
@@ -31,6 +34,7 @@ export async function changeAnArticle(admin, base) {
   say(`version ${old} activated`);
   const back = await askUntil(admin, base, question, 'north yard');
   showAnswer('rolled back', back);
+  await checkQuotes(admin, base, back);
   expect(!back.answer.includes('south yard'), 'the newer text to be gone from the answer', back.answer);
   expect((await activeVersion(admin, base)) === old, `version ${old} to be active`, await activeVersion(admin, base));
 }

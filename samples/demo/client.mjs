@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { Disappointment } from './page.mjs';
 
 /**
- * @typedef {{ documentId: string, revision: string | { id: string }, title: string, section: string[], page: number | null,
- *   marker: string | number, quote: string, start: number, end: number }} Citation
+ * @typedef {{ documentId: string, revision: string, title: string, section: string[], page: number | null,
+ *   marker: number, quote: string, start: number, end: number }} Citation
  * @typedef {{ answer: string, outcome: string, mode: string, confidence: string, citations: Citation[] }} Answer
  */
 

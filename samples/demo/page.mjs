@@ -22,8 +22,8 @@ export function showAnswer(who, answer) {
   say(`${who}: ${answer.outcome}, ${answer.mode}, confidence ${answer.confidence}`);
   for (const line of answer.answer.split('\n').filter((part) => part.trim() !== '')) say(`  > ${line}`);
   for (const { marker, title, section, page, quote } of answer.citations) {
-    const place = [title, ...section, ...(page === null ? [] : [`page ${page}`])].join(' / ');
-    say(`  [${String(marker).replaceAll(/[[\]]/g, '')}] ${place}`);
+    const place = [...new Set([title, ...section]), ...(page === null ? [] : [`page ${page}`])].join(' / ');
+    say(`  [${marker}] ${place}`);
     say(`      "${shortened(quote)}"`);
   }
 }

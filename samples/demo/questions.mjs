@@ -55,10 +55,9 @@ export async function askAboutAnErrorCode(admin, base, documents) {
 const citedIn = (answer, documentId) => answer.citations.filter((citation) => citation.documentId === documentId);
 
 /** Each quote stands in the stored text, at the offsets that its citation gives. */
-async function checkQuotes(admin, base, answer) {
+export async function checkQuotes(admin, base, answer) {
   for (const { documentId, revision, quote, start, end } of answer.citations) {
-    const id = typeof revision === 'string' ? revision : revision.id;
-    const { text } = await admin.get(`/v1/knowledge-bases/${base}/documents/${documentId}/content?revision=${id}`);
+    const { text } = await admin.get(`/v1/knowledge-bases/${base}/documents/${documentId}/content?revision=${revision}`);
     expect(text.slice(start, end) === quote, `the quote at ${start} to ${end}: ${quote}`, text.slice(start, end));
   }
   if (answer.citations.length > 0) say('  each quote was found at its offsets in the stored text');

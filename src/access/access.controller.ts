@@ -56,7 +56,8 @@ export class AccessController {
   @Needs('tokens:issue')
   async createToken(@Caller() principal: Principal, @Body() body: CreateTokenDto) {
     const beyond = body.scopes.filter((scope) => !principal.scopes.has(scope));
-    if (beyond.length > 0) throw new ApiError('forbidden', `A token cannot carry what its issuer does not have: ${beyond.join(', ')}.`);
+    if (beyond.length > 0)
+      throw new ApiError('forbidden', `A token cannot carry what its issuer does not have: ${beyond.join(', ')}.`);
     const wished = body.knowledgeBases?.map((id) => readId('kb', id)) ?? null;
     return this.tokens.issue(principal, {
       subject: body.subject,

@@ -19,7 +19,13 @@ export class CreateApiKeyDto {
   @TextField({ optional: true, max: 200, pattern: plainName, description: 'The person the key acts for.' })
   subject?: string;
 
-  @TextListField({ optional: true, maxItems: 100, max: 200, pattern: plainName, description: 'The groups the key acts with.' })
+  @TextListField({
+    optional: true,
+    maxItems: 100,
+    max: 200,
+    pattern: plainName,
+    description: 'The groups the key acts with.',
+  })
   groups?: string[];
 
   @TimeField({ optional: true })
@@ -27,7 +33,13 @@ export class CreateApiKeyDto {
 }
 
 export class RotateApiKeyDto {
-  @IntegerField({ optional: true, min: 0, max: 604_800, default: 0, description: 'How long the key before stays good.' })
+  @IntegerField({
+    optional: true,
+    min: 0,
+    max: 604_800,
+    default: 0,
+    description: 'How long the key before stays good.',
+  })
   graceSeconds = 0;
 }
 

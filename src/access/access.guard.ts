@@ -1,4 +1,11 @@
-import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable, SetMetadata, applyDecorators } from '@nestjs/common';
+import {
+  type CanActivate,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  SetMetadata,
+  applyDecorators,
+} from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiBearerAuth, ApiResponse } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
@@ -37,11 +44,17 @@ export class AccessGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const allowed = this.reflector.getAllAndOverride<readonly Scope[] | 'public' | undefined>(accessRule, [context.getHandler(), context.getClass()]);
+    const allowed = this.reflector.getAllAndOverride<readonly Scope[] | 'public' | undefined>(accessRule, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
     if (allowed === 'public') return true;
     const request = context.switchToHttp().getRequest<Guarded>();
     const tenant = request.headers['x-tenant-id'];
-    const principal = await this.authenticator.principal(request.headers.authorization, typeof tenant === 'string' ? tenant : undefined);
+    const principal = await this.authenticator.principal(
+      request.headers.authorization,
+      typeof tenant === 'string' ? tenant : undefined,
+    );
     if (!allowed?.some((scope) => principal.scopes.has(scope))) throw new ApiError('forbidden');
     request.principal = principal;
     return true;

@@ -18,7 +18,11 @@ import { loadTokens, Tokens } from './tokens.js';
     Tenants,
     ApiKeys,
     Authenticator,
-    { provide: Tokens, inject: [CONFIG], useFactory: (config: Config) => loadTokens(config.dataDir, config.tokenPrivateKey) },
+    {
+      provide: Tokens,
+      inject: [CONFIG],
+      useFactory: (config: Config) => loadTokens(config.dataDir, config.tokenPrivateKey),
+    },
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
   exports: [Tenants],

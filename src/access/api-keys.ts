@@ -41,7 +41,8 @@ export class ApiKeys {
   /** @throws ApiError forbidden when the new key would be allowed more than its maker */
   async create(principal: Principal, wish: NewApiKey) {
     const beyond = wish.scopes.filter((scope) => !principal.scopes.has(scope));
-    if (beyond.length > 0) throw new ApiError('forbidden', `A key cannot give what it does not have: ${beyond.join(', ')}.`);
+    if (beyond.length > 0)
+      throw new ApiError('forbidden', `A key cannot give what it does not have: ${beyond.join(', ')}.`);
     const expiresAt = wish.expiresAt === undefined ? null : new Date(wish.expiresAt);
     if (expiresAt && expiresAt.getTime() <= Date.now()) throw invalidField('expiresAt', 'is in the past');
     const secret = newApiKey();

@@ -62,7 +62,15 @@ export class Authenticator {
     const tenantId = await this.tenants.find(tenant === undefined ? null : readId('ten', tenant));
     if (tenantId === null) throw new ApiError('not_found');
     const everything = new Set(scopes);
-    return { tenantId, caller: 'admin', subject: null, groups: [], scopes: everything, knowledgeBases: null, keyId: null };
+    return {
+      tenantId,
+      caller: 'admin',
+      subject: null,
+      groups: [],
+      scopes: everything,
+      knowledgeBases: null,
+      keyId: null,
+    };
   }
 
   private async byKey(credential: string): Promise<Principal | null> {

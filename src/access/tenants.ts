@@ -45,7 +45,10 @@ export class Tenants {
 
   private async insert(tx: Transaction, name: string): Promise<NewTenant | null> {
     const id = newId();
-    const made = await tx.run('insert into tenant (id, name) values ($1, $2) on conflict (name) do nothing', [id, name]);
+    const made = await tx.run('insert into tenant (id, name) values ($1, $2) on conflict (name) do nothing', [
+      id,
+      name,
+    ]);
     if (made === 0) return null;
     const apiKey = newApiKey();
     await tx.run('insert into api_key (id, tenant_id, name, key_hash, scopes) values ($1, $2, $3, $4, $5)', [

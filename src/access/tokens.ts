@@ -36,7 +36,13 @@ export class Tokens {
   async issue(principal: Principal, wish: TokenWish): Promise<{ token: string; expiresAt: Date }> {
     const issuedAt = Math.floor(Date.now() / 1000);
     const expiresAt = issuedAt + wish.ttlSeconds;
-    const claims = { tenant: principal.tenantId, groups: wish.groups, scope: wish.scopes.join(' '), bases: wish.knowledgeBases, key: principal.keyId };
+    const claims = {
+      tenant: principal.tenantId,
+      groups: wish.groups,
+      scope: wish.scopes.join(' '),
+      bases: wish.knowledgeBases,
+      key: principal.keyId,
+    };
     const token = await new SignJWT(claims)
       .setProtectedHeader({ alg: 'EdDSA', typ: type })
       .setIssuer(issuer)
@@ -51,11 +57,19 @@ export class Tokens {
   /** @returns null for anything that is not a live token of this service */
   async verify(token: string): Promise<TokenClaims | null> {
     try {
-      const { payload } = await jwtVerify<{ tenant: string; groups: string[]; scope: string; bases: string[] | null; key: string | null }>(
-        token,
-        this.publicKey,
-        { algorithms: ['EdDSA'], issuer, audience: issuer, typ: type, requiredClaims: ['sub', 'exp', 'tenant', 'scope'] },
-      );
+      const { payload } = await jwtVerify<{
+        tenant: string;
+        groups: string[];
+        scope: string;
+        bases: string[] | null;
+        key: string | null;
+      }>(token, this.publicKey, {
+        algorithms: ['EdDSA'],
+        issuer,
+        audience: issuer,
+        typ: type,
+        requiredClaims: ['sub', 'exp', 'tenant', 'scope'],
+      });
       const granted = payload.scope.split(' ');
       return {
         tenantId: payload.tenant,
@@ -74,10 +88,12 @@ export class Tokens {
 
 /** The signing key: given as PKCS#8 PEM in `TOKEN_PRIVATE_KEY`, or made at first boot as `<DATA_DIR>/token-key.pem`. */
 export async function loadTokens(dataDir: string, given: string | null): Promise<Tokens> {
-  const make = () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().trim();
+  const make = () =>
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().trim();
   const pem = given ?? (await readOrCreateSecretFile(join(dataDir, 'token-key.pem'), make));
   // Environment files often hold a PEM in one line, with the line ends written out.
   const key = createPrivateKey(pem.replaceAll('\\n', '\n'));
-  if (key.asymmetricKeyType !== 'ed25519') throw new Error('TOKEN_PRIVATE_KEY must be an Ed25519 private key in PKCS#8 PEM');
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw new Error('TOKEN_PRIVATE_KEY must be an Ed25519 private key in PKCS#8 PEM');
   return new Tokens(key);
 }

@@ -26,7 +26,9 @@ export async function checkTenantWall(database: Database): Promise<void> {
          and pg_get_userbyid(c.relowner) in ('lectern_app', 'lectern_system')`),
   );
   if (flaws.length > 0) {
-    throw new Error(`the wall between tenants has holes, so this process will not start:\n${flaws.map(({ what }) => `  - ${what}`).join('\n')}`);
+    throw new Error(
+      `the wall between tenants has holes, so this process will not start:\n${flaws.map(({ what }) => `  - ${what}`).join('\n')}`,
+    );
   }
   const nobody = { tenantId: '00000000-0000-0000-0000-000000000000' };
   const seen = await database.as(nobody, (tx) => tx.row('select 1 from api_key limit 1'));

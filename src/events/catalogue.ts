@@ -19,7 +19,12 @@ export const publicEvents = [
 ] as const;
 
 /** What the service's rooms tell only each other. */
-export const internalEvents = ['revision.staged', 'document.unpublish_requested', 'article.changed', 'webhook.test'] as const;
+export const internalEvents = [
+  'revision.staged',
+  'document.unpublish_requested',
+  'article.changed',
+  'webhook.test',
+] as const;
 
 export type PublicEvent = (typeof publicEvents)[number];
 export type EventType = PublicEvent | (typeof internalEvents)[number];

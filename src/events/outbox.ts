@@ -23,7 +23,15 @@ export async function record(tx: Transaction, scope: TenantScope, event: NewEven
   const sequence = event.subjectId === undefined ? null : await next(tx, scope, event.subjectId);
   await tx.run(
     `insert into event (id, tenant_id, type, subject_id, sequence, data, request_id) values ($1, $2, $3, $4, $5, $6, $7)`,
-    [id, scope.tenantId, event.type, event.subjectId ?? null, sequence, JSON.stringify(event.data), event.requestId ?? null],
+    [
+      id,
+      scope.tenantId,
+      event.type,
+      event.subjectId ?? null,
+      sequence,
+      JSON.stringify(event.data),
+      event.requestId ?? null,
+    ],
   );
   await tx.run(`select pg_notify('${outboxChannel}', '')`);
   return id;

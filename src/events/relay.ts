@@ -66,7 +66,9 @@ export class Relay {
     const told: string[] = [];
     for (const row of inOrder) if (await this.tell(row)) told.push(row.id);
     if (told.length > 0) {
-      await this.database.asSystem((tx) => tx.run('update event set dispatched_at = now() where id = any($1::uuid[])', [told]));
+      await this.database.asSystem((tx) =>
+        tx.run('update event set dispatched_at = now() where id = any($1::uuid[])', [told]),
+      );
     }
     return told.length;
   }
@@ -83,7 +85,8 @@ export class Relay {
       createdAt: row.created_at,
     };
     try {
-      for (const subscriber of [...(this.subscribers.get(row.type) ?? []), ...(this.subscribers.get('*') ?? [])]) await subscriber(event);
+      for (const subscriber of [...(this.subscribers.get(row.type) ?? []), ...(this.subscribers.get('*') ?? [])])
+        await subscriber(event);
       return true;
     } catch (error) {
       this.logger.warn({ err: error, event: row.id, type: row.type }, 'a subscriber failed; the event is told again');

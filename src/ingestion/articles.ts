@@ -32,18 +32,28 @@ export class Articles {
     const principal = sourcePrincipal(event.tenantId, change.sourceId);
     await this.database.as(principal, async (tx) => {
       // Deleted bases have no articles; the event is done with.
-      const there = await tx.row('select 1 from knowledge_base where id = $1 and deleted_at is null', [change.knowledgeBaseId]);
+      const there = await tx.row('select 1 from knowledge_base where id = $1 and deleted_at is null', [
+        change.knowledgeBaseId,
+      ]);
       if (!there) return;
-      await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${change.knowledgeBaseId} ${change.externalId}`]);
+      await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `${change.knowledgeBaseId} ${change.externalId}`,
+      ]);
       if (await this.isLate(tx, change)) return;
       await this.carryOut(tx, principal, change, event.requestId);
     });
   }
 
-  private async carryOut(tx: Transaction, principal: Principal, change: ArticleChange, requestId: string | null): Promise<void> {
+  private async carryOut(
+    tx: Transaction,
+    principal: Principal,
+    change: ArticleChange,
+    requestId: string | null,
+  ): Promise<void> {
     const base = await openBase(tx, principal, showId('kb', change.knowledgeBaseId));
     if (change.action === 'published' || change.action === 'updated') {
-      if (change.contentHash === null || change.contentSize === null) throw new Error('an article without content was recorded');
+      if (change.contentHash === null || change.contentSize === null)
+        throw new Error('an article without content was recorded');
       const content = { hash: change.contentHash, size: change.contentSize, filename: null, declaredType: null };
       await submit(tx, principal, base, {
         externalId: change.externalId,

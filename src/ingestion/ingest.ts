@@ -68,7 +68,11 @@ export class Ingestion {
     const model = this.embedder.find(revision.pipeline.embedding.model);
     if (!model) {
       const name = revision.pipeline.embedding.model;
-      throw new PermanentFailure('model_unavailable', `This knowledge base is built with ${name}, which is not configured here.`, true);
+      throw new PermanentFailure(
+        'model_unavailable',
+        `This knowledge base is built with ${name}, which is not configured here.`,
+        true,
+      );
     }
     const counts = await this.embed(revision, model, passages);
     const receipt: Receipt = { ...counts, ms: { parsing, chunking, embedding: clock() } };
@@ -96,7 +100,11 @@ export class Ingestion {
   }
 
   /** Batch by batch: copies the vectors this index has, asks the model for the others, stores both. */
-  private async embed(revision: LeasedRevision, model: EmbeddingModel, passages: Passage[]): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
+  private async embed(
+    revision: LeasedRevision,
+    model: EmbeddingModel,
+    passages: Passage[],
+  ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
     const indexId = await this.indexes.ensure(revision, revision.knowledgeBaseId, revision.pipeline, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
     await this.chunks.clear(revision, indexId);
@@ -107,16 +115,26 @@ export class Ingestion {
       const known = await this.chunks.knownVectors(revision, indexId, batch);
       const missing = batch.filter((passage) => !known.has(contextHash(passage).toString('hex')));
       const vectors = await model.embed(missing.map(inContext));
-      missing.forEach((passage, place) => known.set(contextHash(passage).toString('hex'), vectorLiteral(vectors[place] ?? [])));
+      missing.forEach((passage, place) =>
+        known.set(contextHash(passage).toString('hex'), vectorLiteral(vectors[place] ?? [])),
+      );
       const literals = batch.map((passage) => known.get(contextHash(passage).toString('hex')) ?? '');
       await this.chunks.stage(revision, indexId, batch, literals);
-      await this.revisions.advance(revision, 'embedding', Math.min(start + batchSize, passages.length), passages.length);
+      await this.revisions.advance(
+        revision,
+        'embedding',
+        Math.min(start + batchSize, passages.length),
+        passages.length,
+      );
       embedded += missing.length;
       characters += missing.reduce((sum, passage) => sum + inContext(passage).length, 0);
       await nextTurn(); // the built-in vectors are made on this thread: let requests in between
     }
     const removed = await this.chunks.countGone(revision, indexId, passages);
-    return { chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed }, tokensEmbedded: Math.ceil(characters / 4) };
+    return {
+      chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },
+      tokensEmbedded: Math.ceil(characters / 4),
+    };
   }
 }
 

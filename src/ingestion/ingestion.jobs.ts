@@ -18,7 +18,11 @@ export const ingestJob = defineJob<{ revisionId: string }>({
 });
 
 // Without a key: a reminder that comes while a publish is running must not be taken for that one.
-export const publishJob = defineJob<{ knowledgeBaseId: string; tenantId: string }>({ name: 'publish', queue: 'light', attempts: 5 });
+export const publishJob = defineJob<{ knowledgeBaseId: string; tenantId: string }>({
+  name: 'publish',
+  queue: 'light',
+  attempts: 5,
+});
 
 export const purgeJob = defineJob<{ documentId: string }>({
   name: 'purge',
@@ -42,11 +46,15 @@ export class IngestionJobs {
     private readonly purging: Purging,
     articles: Articles,
   ) {
-    relay.subscribe('document.queued', (event) => queue.add(ingestJob, { revisionId: readId('rev', String(event.data['revisionId'])) }));
+    relay.subscribe('document.queued', (event) =>
+      queue.add(ingestJob, { revisionId: readId('rev', String(event.data['revisionId'])) }),
+    );
     for (const type of ['revision.staged', 'document.unpublish_requested'] as const) {
       relay.subscribe(type, (event) => this.remindToPublish(String(event.data['knowledgeBaseId']), event.tenantId));
     }
-    relay.subscribe('document.deleted', (event) => queue.add(purgeJob, { documentId: readId('doc', String(event.data['documentId'])) }));
+    relay.subscribe('document.deleted', (event) =>
+      queue.add(purgeJob, { documentId: readId('doc', String(event.data['documentId'])) }),
+    );
     relay.subscribe('article.changed', (event) => articles.apply(event));
   }
 
@@ -80,7 +88,9 @@ export class IngestionJobs {
   @Sweep(20_000)
   async announcePending(): Promise<void> {
     const rows = await this.database.asSystem((tx) =>
-      tx.rows<{ id: string; tenant_id: string }>('select distinct knowledge_base_id as id, tenant_id from pending_change limit 1000'),
+      tx.rows<{ id: string; tenant_id: string }>(
+        'select distinct knowledge_base_id as id, tenant_id from pending_change limit 1000',
+      ),
     );
     for (const row of rows) await this.remindToPublish(row.id, row.tenant_id);
   }

@@ -19,13 +19,21 @@ const structured = new Set(['metadata', 'access']);
  * Reads a multipart upload as it arrives: the file goes straight to `store`, fields may stand before or after it.
  * @throws ApiError validation_failed for a missing or second file, an unknown or malformed field
  */
-export async function receive<T>(request: FastifyRequest, store: (content: Readable) => Promise<T>): Promise<ReceivedFile<T>> {
+export async function receive<T>(
+  request: FastifyRequest,
+  store: (content: Readable) => Promise<T>,
+): Promise<ReceivedFile<T>> {
   let file: Omit<ReceivedFile<T>, 'fields'> | null = null;
   const values = new Map<string, unknown>();
   for await (const part of request.parts()) {
     if (part.type === 'file') {
-      if (part.fieldname !== 'file' || file) throw invalidField(part.fieldname, 'exactly one file is expected, as the field "file"');
-      file = { stored: await store(part.file), filename: displayName(part.filename), declaredType: part.mimetype ?? null };
+      if (part.fieldname !== 'file' || file)
+        throw invalidField(part.fieldname, 'exactly one file is expected, as the field "file"');
+      file = {
+        stored: await store(part.file),
+        filename: displayName(part.filename),
+        declaredType: part.mimetype ?? null,
+      };
     } else {
       if (part.valueTruncated) throw invalidField(part.fieldname, 'is too long');
       if (values.has(part.fieldname)) throw invalidField(part.fieldname, 'is given twice');
@@ -51,6 +59,11 @@ function readField(name: string, text: string): unknown {
 
 /** The last part of whatever path a client sends, without control and direction characters: shown, never used as a path. */
 export function displayName(filename: string | undefined): string | null {
-  const name = wellFormed(filename ?? '').split(/[\\/]/).at(-1)?.replaceAll(/[\p{Cc}\p{Cf}]/gu, '').trim().slice(0, 255);
+  const name = wellFormed(filename ?? '')
+    .split(/[\\/]/)
+    .at(-1)
+    ?.replaceAll(/[\p{Cc}\p{Cf}]/gu, '')
+    .trim()
+    .slice(0, 255);
   return name ? name : null;
 }

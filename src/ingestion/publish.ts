@@ -99,8 +99,15 @@ async function activate(
   changes: Change[],
 ): Promise<void> {
   const unpublished = changes.filter((change) => change.kind === 'unpublish').length;
-  const cause = { kind: unpublished === changes.length ? 'unpublish' : 'publish', published: changes.length - unpublished, unpublished };
-  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [id, base.active_version]);
+  const cause = {
+    kind: unpublished === changes.length ? 'unpublish' : 'publish',
+    published: changes.length - unpublished,
+    unpublished,
+  };
+  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [
+    id,
+    base.active_version,
+  ]);
   await tx.run(
     `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt, activated_at)
      select $1, $2, $3, $4, $5, $6, 'active',
@@ -121,7 +128,13 @@ async function activate(
 }
 
 /** The revisions that answer now are ready, those before them superseded; each document hears of it. */
-async function settle(tx: Transaction, scope: TenantScope, id: string, number: number, changes: Change[]): Promise<void> {
+async function settle(
+  tx: Transaction,
+  scope: TenantScope,
+  id: string,
+  number: number,
+  changes: Change[],
+): Promise<void> {
   const ready = await tx.rows<{ id: string; document_id: string; request_id: string | null }>(
     `update revision set status = 'ready', ready_at = now() where id = any($1::uuid[]) and status = 'staged' returning id, document_id, request_id`,
     [published(changes)],
@@ -131,7 +144,11 @@ async function settle(tx: Transaction, scope: TenantScope, id: string, number: n
      where n.id = any($1::uuid[]) and r.document_id = n.document_id and r.number < n.number and r.status in ('ready', 'staged')`,
     [published(changes)],
   );
-  const about = (documentId: string) => ({ documentId: showId('doc', documentId), knowledgeBaseId: showId('kb', id), version: number });
+  const about = (documentId: string) => ({
+    documentId: showId('doc', documentId),
+    knowledgeBaseId: showId('kb', id),
+    version: number,
+  });
   for (const row of ready) {
     const data = { ...about(row.document_id), revisionId: showId('rev', row.id) };
     await record(tx, scope, { type: 'document.ready', subjectId: row.document_id, requestId: row.request_id, data });

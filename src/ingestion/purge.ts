@@ -15,7 +15,10 @@ export class Purging {
 
   async purge(documentId: string): Promise<void> {
     const owner = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>('select tenant_id from document where id = $1 and deleted_at is not null and purged_at is null', [documentId]),
+      tx.row<{ tenant_id: string }>(
+        'select tenant_id from document where id = $1 and deleted_at is not null and purged_at is null',
+        [documentId],
+      ),
     );
     if (!owner) return;
     const scope = { tenantId: owner.tenant_id };
@@ -25,10 +28,16 @@ export class Purging {
         [documentId],
       );
       for (const { id } of indexes) {
-        await tx.run('delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and c.document_id = $2', [id, documentId]);
+        await tx.run(
+          'delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and c.document_id = $2',
+          [id, documentId],
+        );
         await tx.run('delete from chunk where index_id = $1 and document_id = $2', [id, documentId]);
       }
-      const revisions = await tx.rows<{ content_hash: string }>('delete from revision where document_id = $1 returning content_hash', [documentId]);
+      const revisions = await tx.rows<{ content_hash: string }>(
+        'delete from revision where document_id = $1 returning content_hash',
+        [documentId],
+      );
       await tx.run('delete from document_grant where document_id = $1', [documentId]);
       const hashes = [...new Set(revisions.map((row) => row.content_hash))];
       return tx.rows<{ hash: string }>(
@@ -38,7 +47,10 @@ export class Purging {
     });
     for (const { hash } of orphans) await this.blobs.remove(scope.tenantId, hash);
     await this.database.as(scope, (tx) =>
-      tx.run(`update document set purged_at = now(), title = '', title_terms = '{}/1000000000', metadata = '{}', source_url = null where id = $1`, [documentId]),
+      tx.run(
+        `update document set purged_at = now(), title = '', title_terms = '{}/1000000000', metadata = '{}', source_url = null where id = $1`,
+        [documentId],
+      ),
     );
   }
 }

@@ -35,7 +35,11 @@ export class UploadController {
   @ApiBody({
     schema: {
       oneOf: [
-        { type: 'object', properties: { file: { type: 'string', format: 'binary' } }, allOf: [{ $ref: getSchemaPath(UploadFieldsDto) }] },
+        {
+          type: 'object',
+          properties: { file: { type: 'string', format: 'binary' } },
+          allOf: [{ $ref: getSchemaPath(UploadFieldsDto) }],
+        },
         { $ref: getSchemaPath(JsonDocumentDto) },
       ],
     },
@@ -55,17 +59,25 @@ export class UploadController {
       return this.accept(principal, kb, await this.fromJson(principal, body, request.id), reply);
     }
     const wish = await this.fromMultipart(principal, request);
-    return this.idempotency.once(request, reply, JSON.stringify({ ...wish, requestId: null }), () => this.accept(principal, kb, wish, reply));
+    return this.idempotency.once(request, reply, JSON.stringify({ ...wish, requestId: null }), () =>
+      this.accept(principal, kb, wish, reply),
+    );
   }
 
   private async fromMultipart(principal: Principal, request: FastifyRequest): Promise<Submission> {
-    const { stored, filename, declaredType, fields } = await receive(request, (content) => this.store(principal, content));
+    const { stored, filename, declaredType, fields } = await receive(request, (content) =>
+      this.store(principal, content),
+    );
     return { ...fields, content: { ...stored, filename, declaredType }, requestId: request.id };
   }
 
   private async fromJson(principal: Principal, body: unknown, requestId: string): Promise<Submission> {
-    if (body === null || typeof body !== 'object') throw new ApiError('bad_request', 'Send a file as multipart/form-data, or a document as JSON.');
-    const checked: unknown = await validation().transform(plainToInstance(JsonDocumentDto, body), { type: 'body', metatype: JsonDocumentDto });
+    if (body === null || typeof body !== 'object')
+      throw new ApiError('bad_request', 'Send a file as multipart/form-data, or a document as JSON.');
+    const checked: unknown = await validation().transform(plainToInstance(JsonDocumentDto, body), {
+      type: 'body',
+      metatype: JsonDocumentDto,
+    });
     const { content, contentType, ...fields } = checked as JsonDocumentDto;
     const stored = await this.store(principal, Readable.from([Buffer.from(content, 'utf8')]));
     return { ...fields, content: { ...stored, filename: null, declaredType: contentType }, requestId };

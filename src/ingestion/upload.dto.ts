@@ -3,7 +3,11 @@ import { ChoiceField, TextField } from '../platform/http/fields.js';
 
 /** The fields of a multipart upload beside its `file`; `metadata` and `access` are JSON texts there. */
 export class UploadFieldsDto extends DocumentDetailsDto {
-  @TextField({ optional: true, max: 500, description: "The caller's own id: unique in the base. The same id again is a new revision." })
+  @TextField({
+    optional: true,
+    max: 500,
+    description: "The caller's own id: unique in the base. The same id again is a new revision.",
+  })
   externalId?: string;
 }
 

@@ -38,7 +38,10 @@ export class Chunks {
         `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and c.revision_id = $2 and isempty(c.visible)`,
         [indexId, revision.id],
       );
-      await tx.run('delete from chunk where index_id = $1 and revision_id = $2 and isempty(visible)', [indexId, revision.id]);
+      await tx.run('delete from chunk where index_id = $1 and revision_id = $2 and isempty(visible)', [
+        indexId,
+        revision.id,
+      ]);
     });
   }
 
@@ -96,5 +99,11 @@ function toRow(revision: LeasedRevision, passage: Passage) {
   const found = terms(inContext(passage));
   // The id follows from what the chunk is, so that doing it again after a crash writes the same row.
   const id = v5(`${passage.ordinal}`, revision.id);
-  return { ...passage, id, hash: contextHash(passage).toString('hex'), tokens: found.length, terms: termVector(frequencies(found)) };
+  return {
+    ...passage,
+    id,
+    hash: contextHash(passage).toString('hex'),
+    tokens: found.length,
+    terms: termVector(frequencies(found)),
+  };
 }

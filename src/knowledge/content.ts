@@ -38,7 +38,8 @@ export class Content {
   /** The stored text of the revision that answers now, or of the one that a citation names. */
   async text(principal: Principal, base: string, id: string, revision: string | undefined) {
     const { document, row } = await this.revision(principal, base, id, revision);
-    if (row.text === null) throw new ApiError('conflict', 'This document has no text yet: it is still being read, or could not be.');
+    if (row.text === null)
+      throw new ApiError('conflict', 'This document has no text yet: it is still being read, or could not be.');
     return {
       documentId: showId('doc', document.id),
       revision: showId('rev', row.id),
@@ -86,7 +87,8 @@ export class Content {
     return this.database.as(principal, async (tx) => {
       const { id: baseId } = await openBase(tx, principal, base);
       const document = await openDocument(tx, principal, baseId, id);
-      const wanted = shownRevision === undefined ? (document.served_id ?? document.revision_id) : readId('rev', shownRevision);
+      const wanted =
+        shownRevision === undefined ? (document.served_id ?? document.revision_id) : readId('rev', shownRevision);
       return { document, row: await this.read(tx, document, wanted) };
     });
   }

@@ -18,12 +18,18 @@ export class AccessDto {
 export const openToTenant: AccessDto = { visibility: 'tenant', allow: [], deny: [] };
 
 export function sameAccess(a: AccessDto, b: AccessDto): boolean {
-  const key = ({ visibility, allow, deny }: AccessDto) => JSON.stringify([visibility, [...new Set(allow)].sort(), [...new Set(deny)].sort()]);
+  const key = ({ visibility, allow, deny }: AccessDto) =>
+    JSON.stringify([visibility, [...new Set(allow)].sort(), [...new Set(deny)].sort()]);
   return key(a) === key(b);
 }
 
 /** Replaces who may see a document. It holds for the next query on; no chunk is touched. */
-export async function writeAccess(tx: Transaction, tenantId: string, documentId: string, access: AccessDto): Promise<void> {
+export async function writeAccess(
+  tx: Transaction,
+  tenantId: string,
+  documentId: string,
+  access: AccessDto,
+): Promise<void> {
   await tx.run('update document set visibility = $2 where id = $1', [documentId, access.visibility]);
   await tx.run('delete from document_grant where document_id = $1', [documentId]);
   await tx.run(

@@ -26,7 +26,9 @@ export class DocumentChanges {
 
   /** Ends a document: it answers no question from this commit on, and no rollback brings it back. */
   async delete(principal: Principal, base: string, id: string, requestId: string): Promise<void> {
-    await this.onDocument(principal, base, id, (tx, { id: baseId }, document) => deleteDocument(tx, principal, baseId, document.id, requestId));
+    await this.onDocument(principal, base, id, (tx, { id: baseId }, document) =>
+      deleteDocument(tx, principal, baseId, document.id, requestId),
+    );
   }
 
   /** Takes a document out of the next version; a rollback may undo it. */
@@ -51,7 +53,11 @@ export class DocumentChanges {
         type: 'document.queued',
         subjectId: document.id,
         requestId,
-        data: { documentId: showId('doc', document.id), knowledgeBaseId: showId('kb', baseId), revisionId: showId('rev', document.revision_id) },
+        data: {
+          documentId: showId('doc', document.id),
+          knowledgeBaseId: showId('kb', baseId),
+          revisionId: showId('rev', document.revision_id),
+        },
       });
       return showDocument(await openDocument(tx, principal, baseId, id));
     });

@@ -18,10 +18,16 @@ export interface DocumentDetails {
  * is ranked from the document's own row for that reason.
  * @returns whether anything differed
  */
-export async function changeDetails(tx: Transaction, principal: Principal, document: DocumentRow, wish: DocumentDetails): Promise<boolean> {
+export async function changeDetails(
+  tx: Transaction,
+  principal: Principal,
+  document: DocumentRow,
+  wish: DocumentDetails,
+): Promise<boolean> {
   const title = wish.title ?? document.title;
   const sourceUrl = wish.sourceUrl ?? document.source_url;
-  const sourceUpdatedAt = wish.sourceUpdatedAt === undefined ? document.source_updated_at : new Date(wish.sourceUpdatedAt);
+  const sourceUpdatedAt =
+    wish.sourceUpdatedAt === undefined ? document.source_updated_at : new Date(wish.sourceUpdatedAt);
   const metadata = wish.metadata ?? document.metadata;
   const details =
     title !== document.title ||
@@ -33,7 +39,15 @@ export async function changeDetails(tx: Transaction, principal: Principal, docum
     await tx.run(
       `update document set title = $2, title_given = title_given or $3, title_terms = $4, source_url = $5, source_updated_at = $6,
          metadata = $7, updated_at = now() where id = $1`,
-      [document.id, title, wish.title !== undefined, termVector(frequencies(terms(title))), sourceUrl, sourceUpdatedAt, JSON.stringify(metadata)],
+      [
+        document.id,
+        title,
+        wish.title !== undefined,
+        termVector(frequencies(terms(title))),
+        sourceUrl,
+        sourceUpdatedAt,
+        JSON.stringify(metadata),
+      ],
     );
   }
   if (access && wish.access) await writeAccess(tx, principal.tenantId, document.id, wish.access);

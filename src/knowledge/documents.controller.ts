@@ -1,4 +1,17 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res, StreamableFile } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Param,
+  Patch,
+  Post,
+  Query,
+  Req,
+  Res,
+  StreamableFile,
+} from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Caller, Needs } from '../access/access.guard.js';
@@ -31,34 +44,59 @@ export class DocumentsController {
 
   @Patch(':id')
   @Needs('documents:write')
-  patch(@Caller() principal: Principal, @Param('kb') kb: string, @Param('id') id: string, @Body() body: DocumentDetailsDto) {
+  patch(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Param('id') id: string,
+    @Body() body: DocumentDetailsDto,
+  ) {
     return this.changes.patch(principal, kb, id, body);
   }
 
   @Delete(':id')
   @HttpCode(204)
   @Needs('documents:write')
-  delete(@Caller() principal: Principal, @Param('kb') kb: string, @Param('id') id: string, @Req() request: FastifyRequest) {
+  delete(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Param('id') id: string,
+    @Req() request: FastifyRequest,
+  ) {
     return this.changes.delete(principal, kb, id, request.id);
   }
 
   @Post(':id/unpublish')
   @HttpCode(202)
   @Needs('documents:write')
-  unpublish(@Caller() principal: Principal, @Param('kb') kb: string, @Param('id') id: string, @Req() request: FastifyRequest) {
+  unpublish(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Param('id') id: string,
+    @Req() request: FastifyRequest,
+  ) {
     return this.changes.unpublish(principal, kb, id, request.id);
   }
 
   @Post(':id/retry')
   @HttpCode(202)
   @Needs('documents:write')
-  retry(@Caller() principal: Principal, @Param('kb') kb: string, @Param('id') id: string, @Req() request: FastifyRequest) {
+  retry(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Param('id') id: string,
+    @Req() request: FastifyRequest,
+  ) {
     return this.changes.retry(principal, kb, id, request.id);
   }
 
   @Get(':id/chunks')
   @Needs('documents:read')
-  chunks(@Caller() principal: Principal, @Param('kb') kb: string, @Param('id') id: string, @Query() query: NumberedPageQuery) {
+  chunks(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Param('id') id: string,
+    @Query() query: NumberedPageQuery,
+  ) {
     return this.content.chunks(principal, kb, id, query);
   }
 

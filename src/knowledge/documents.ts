@@ -7,7 +7,8 @@ import { readId, showId } from '../platform/ids.js';
 import { type AccessDto, accessColumn } from './document-access.js';
 import { openBase } from './knowledge-bases.js';
 
-export type RevisionStatus = 'queued' | 'parsing' | 'chunking' | 'embedding' | 'staged' | 'ready' | 'failed' | 'superseded';
+export type RevisionStatus =
+  'queued' | 'parsing' | 'chunking' | 'embedding' | 'staged' | 'ready' | 'failed' | 'superseded';
 
 /** A document with its newest revision, as every route reads it. */
 export interface DocumentRow {
@@ -57,7 +58,10 @@ export function showDocument(row: DocumentRow) {
     title: row.title,
     status: row.status,
     progress: { stage: row.status, done: row.done, total: row.total },
-    error: row.error_code === null ? null : { code: row.error_code, message: row.error_message, retryable: row.error_retryable },
+    error:
+      row.error_code === null
+        ? null
+        : { code: row.error_code, message: row.error_message, retryable: row.error_retryable },
     revision: { id: showId('rev', row.revision_id), number: row.number },
     activeRevision: row.served_id === null ? null : { id: showId('rev', row.served_id), number: row.served_number },
     contentType: row.content_type,
@@ -75,19 +79,35 @@ export function showDocument(row: DocumentRow) {
  * The document that a caller names, if they may see it.
  * @throws ApiError not_found
  */
-export async function openDocument(tx: Transaction, principal: Principal, baseId: string, shownId: string): Promise<DocumentRow> {
+export async function openDocument(
+  tx: Transaction,
+  principal: Principal,
+  baseId: string,
+  shownId: string,
+): Promise<DocumentRow> {
   const parameters: unknown[] = [baseId, readId('doc', shownId)];
   const visible = visibleTo(principal, parameters);
-  const row = await tx.row<DocumentRow>(`select ${columns} from ${tables} where d.knowledge_base_id = $1 and d.id = $2 and ${visible}`, parameters);
+  const row = await tx.row<DocumentRow>(
+    `select ${columns} from ${tables} where d.knowledge_base_id = $1 and d.id = $2 and ${visible}`,
+    parameters,
+  );
   if (!row) throw notFound();
   return row;
 }
 
 /** The same by the caller's own id; null when there is none, or none for this caller. */
-export async function findByExternalId(tx: Transaction, principal: Principal, baseId: string, externalId: string): Promise<DocumentRow | null> {
+export async function findByExternalId(
+  tx: Transaction,
+  principal: Principal,
+  baseId: string,
+  externalId: string,
+): Promise<DocumentRow | null> {
   const parameters: unknown[] = [baseId, externalId];
   const visible = visibleTo(principal, parameters);
-  return tx.row<DocumentRow>(`select ${columns} from ${tables} where d.knowledge_base_id = $1 and d.external_id = $2 and ${visible}`, parameters);
+  return tx.row<DocumentRow>(
+    `select ${columns} from ${tables} where d.knowledge_base_id = $1 and d.external_id = $2 and ${visible}`,
+    parameters,
+  );
 }
 
 @Injectable()
@@ -101,10 +121,20 @@ export class Documents {
     });
   }
 
-  async list(principal: Principal, base: string, query: PageQuery & { externalId?: string; status?: string }): Promise<Page<ReturnType<typeof showDocument>>> {
+  async list(
+    principal: Principal,
+    base: string,
+    query: PageQuery & { externalId?: string; status?: string },
+  ): Promise<Page<ReturnType<typeof showDocument>>> {
     const rows = await this.database.as(principal, async (tx) => {
       const { id: baseId } = await openBase(tx, principal, base);
-      const parameters: unknown[] = [baseId, startBelow(query), query.limit + 1, query.externalId ?? null, query.status ?? null];
+      const parameters: unknown[] = [
+        baseId,
+        startBelow(query),
+        query.limit + 1,
+        query.externalId ?? null,
+        query.status ?? null,
+      ];
       const visible = visibleTo(principal, parameters);
       return tx.rows<DocumentRow>(
         `select ${columns} from ${tables}

@@ -15,7 +15,12 @@ export class Indexes {
   constructor(private readonly database: Database) {}
 
   /** @returns the id of the index for this pipeline and model, made now if it is not there */
-  async ensure(scope: TenantScope, knowledgeBaseId: string, pipeline: Pipeline, model: EmbeddingModel): Promise<number> {
+  async ensure(
+    scope: TenantScope,
+    knowledgeBaseId: string,
+    pipeline: Pipeline,
+    model: EmbeddingModel,
+  ): Promise<number> {
     const dimensions = await model.dimensions();
     const print = fingerprint(pipeline, dimensions);
     const id = await this.database.as(scope, async (tx) => {
@@ -24,7 +29,10 @@ export class Indexes {
          values ($1, $2, $3, $4, $5) on conflict (knowledge_base_id, fingerprint) do nothing`,
         [scope.tenantId, knowledgeBaseId, print, model.name, dimensions],
       );
-      const row = await tx.row<{ id: number }>('select id from knowledge_index where knowledge_base_id = $1 and fingerprint = $2', [knowledgeBaseId, print]);
+      const row = await tx.row<{ id: number }>(
+        'select id from knowledge_index where knowledge_base_id = $1 and fingerprint = $2',
+        [knowledgeBaseId, print],
+      );
       if (!row) throw new Error('the index was not made');
       return row.id;
     });
@@ -40,11 +48,16 @@ export class Indexes {
   private async makePartitions(id: number, dimensions: number): Promise<void> {
     await this.database.asOwner(async (tx) => {
       await tx.run('select pg_advisory_xact_lock($1)', [7_450_000_000 + id]);
-      const made = await tx.row<{ there: boolean }>(`select to_regclass($1) is not null as there`, [`public.chunk_vector_${id}`]);
+      const made = await tx.row<{ there: boolean }>(`select to_regclass($1) is not null as there`, [
+        `public.chunk_vector_${id}`,
+      ]);
       if (made?.there) return;
       await tx.run(`create table chunk_${id} partition of chunk for values in (${id}) with (fillfactor = 70)`);
-      await tx.run(`create table chunk_vector_${id} partition of chunk_vector (check (vector_dims(embedding) = ${dimensions})) for values in (${id})`);
-      if (dimensions <= inlineDimensions) await tx.run(`alter table chunk_vector_${id} alter column embedding set storage plain`);
+      await tx.run(
+        `create table chunk_vector_${id} partition of chunk_vector (check (vector_dims(embedding) = ${dimensions})) for values in (${id})`,
+      );
+      if (dimensions <= inlineDimensions)
+        await tx.run(`alter table chunk_vector_${id} alter column embedding set storage plain`);
       for (const table of [`chunk_${id}`, `chunk_vector_${id}`]) {
         await tx.run(`alter table ${table} enable row level security`);
         await tx.run(`alter table ${table} force row level security`);

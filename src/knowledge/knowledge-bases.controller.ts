@@ -69,7 +69,12 @@ export class KnowledgeBasesController {
   @Post(':kb/versions/:number/activate')
   @HttpCode(200)
   @Needs('versions:manage')
-  activate(@Caller() principal: Principal, @Param('kb') kb: string, @Param('number') number: string, @Req() request: FastifyRequest) {
+  activate(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Param('number') number: string,
+    @Req() request: FastifyRequest,
+  ) {
     return this.versions.activate(principal, kb, versionNumber(number), request.id);
   }
 }

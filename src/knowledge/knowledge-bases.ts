@@ -36,7 +36,10 @@ const columns = 'b.id, b.tenant_id, b.name, b.pipeline, b.active_version, b.crea
 export async function openBase(tx: Transaction, principal: Principal, shownId: string): Promise<KnowledgeBase> {
   const id = readId('kb', shownId);
   if (principal.knowledgeBases !== null && !principal.knowledgeBases.includes(id)) throw notFound();
-  const row = await tx.row<KnowledgeBaseRow>(`select ${columns} from knowledge_base b where b.id = $1 and b.deleted_at is null`, [id]);
+  const row = await tx.row<KnowledgeBaseRow>(
+    `select ${columns} from knowledge_base b where b.id = $1 and b.deleted_at is null`,
+    [id],
+  );
   if (!row) throw notFound();
   return toBase(row);
 }
@@ -64,7 +67,10 @@ export class KnowledgeBases {
   async create(principal: Principal, wish: { name: string; chunking?: Partial<Pipeline['chunking']> }) {
     const targetChars = wish.chunking?.targetChars ?? defaultChunking.targetChars;
     const maxChars = Math.max(wish.chunking?.maxChars ?? defaultChunking.maxChars, targetChars);
-    const pipeline: Pipeline = { chunking: { targetChars, maxChars }, embedding: { model: this.embedder.preferred.name } };
+    const pipeline: Pipeline = {
+      chunking: { targetChars, maxChars },
+      embedding: { model: this.embedder.preferred.name },
+    };
     const id = newId();
     const made = await this.database.as(principal, async (tx) => {
       const count = await tx.run(
@@ -108,7 +114,10 @@ export class KnowledgeBases {
   async rename(principal: Principal, shownId: string, name: string) {
     return this.database.as(principal, async (tx) => {
       const base = await openBase(tx, principal, shownId);
-      const taken = await tx.row('select 1 from knowledge_base where name = $1 and id <> $2 and deleted_at is null', [name, base.id]);
+      const taken = await tx.row('select 1 from knowledge_base where name = $1 and id <> $2 and deleted_at is null', [
+        name,
+        base.id,
+      ]);
       if (taken) throw new ApiError('already_exists', 'A knowledge base of this name is already there.');
       await tx.run('update knowledge_base set name = $2 where id = $1', [base.id, name]);
       return show({ ...base, name }, await this.count(tx, principal, base.id));
@@ -121,7 +130,9 @@ export class KnowledgeBases {
       const base = await openBase(tx, principal, shownId);
       await tx.run('update knowledge_base set deleted_at = now() where id = $1', [base.id]);
       await tx.run('delete from pending_change where knowledge_base_id = $1', [base.id]);
-      await tx.run('update document set deleted_at = now() where knowledge_base_id = $1 and deleted_at is null', [base.id]);
+      await tx.run('update document set deleted_at = now() where knowledge_base_id = $1 and deleted_at is null', [
+        base.id,
+      ]);
     });
   }
 
@@ -129,7 +140,10 @@ export class KnowledgeBases {
   private async count(tx: Transaction, principal: Principal, id: string): Promise<number> {
     const parameters: unknown[] = [id];
     const visible = visibleTo(principal, parameters);
-    const row = await tx.row<{ count: string }>(`select count(*) from document d where d.knowledge_base_id = $1 and ${visible}`, parameters);
+    const row = await tx.row<{ count: string }>(
+      `select count(*) from document d where d.knowledge_base_id = $1 and ${visible}`,
+      parameters,
+    );
     return Number(row?.count ?? 0);
   }
 }

@@ -3,7 +3,13 @@ import { PageQuery } from '../platform/http/pages.js';
 import { AccessDto } from './document-access.js';
 
 export class ChunkingDto {
-  @IntegerField({ optional: true, min: 100, max: 8000, default: 1000, description: 'Chunks grow up to this many characters.' })
+  @IntegerField({
+    optional: true,
+    min: 100,
+    max: 8000,
+    default: 1000,
+    description: 'Chunks grow up to this many characters.',
+  })
   targetChars?: number;
 
   @IntegerField({ optional: true, min: 100, max: 16_000, default: 1600, description: 'No chunk is longer than this.' })
@@ -50,15 +56,26 @@ export class DocumentQuery extends PageQuery {
   @TextField({ optional: true, max: 500 })
   externalId?: string;
 
-  @ChoiceField({ optional: true, of: ['queued', 'parsing', 'chunking', 'embedding', 'staged', 'ready', 'failed', 'superseded'] })
+  @ChoiceField({
+    optional: true,
+    of: ['queued', 'parsing', 'chunking', 'embedding', 'staged', 'ready', 'failed', 'superseded'],
+  })
   status?: string;
 }
 
 export class RevisionQuery {
-  @TextField({ optional: true, max: 60, description: 'The revision that a citation names; absent: the one that answers now.' })
+  @TextField({
+    optional: true,
+    max: 60,
+    description: 'The revision that a citation names; absent: the one that answers now.',
+  })
   revision?: string;
 
-  @ChoiceField({ optional: true, of: ['text', 'original'], description: 'The stored text as JSON, or the bytes as uploaded.' })
+  @ChoiceField({
+    optional: true,
+    of: ['text', 'original'],
+    description: 'The stored text as JSON, or the bytes as uploaded.',
+  })
   format: 'text' | 'original' = 'text';
 }
 

@@ -14,5 +14,7 @@ const buildGeneration = 1;
 
 /** Two pipelines with the same fingerprint may share an index. */
 export function fingerprint(pipeline: Pipeline, dimensions: number): string {
-  return createHash('sha256').update(JSON.stringify([buildGeneration, pipeline.chunking, pipeline.embedding.model, dimensions])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([buildGeneration, pipeline.chunking, pipeline.embedding.model, dimensions]))
+    .digest('hex');
 }

@@ -59,7 +59,9 @@ export class Revisions {
    * @returns null when there is nothing to do: it is done, held, superseded, or was given up just now
    */
   async claim(id: string): Promise<LeasedRevision | null> {
-    const owner = await this.database.asSystem((tx) => tx.row<{ tenant_id: string }>('select tenant_id from revision where id = $1', [id]));
+    const owner = await this.database.asSystem((tx) =>
+      tx.row<{ tenant_id: string }>('select tenant_id from revision where id = $1', [id]),
+    );
     if (!owner) return null;
     const scope = { tenantId: owner.tenant_id };
     return this.database.as(scope, async (tx) => {
@@ -68,7 +70,11 @@ export class Revisions {
       if (await this.overtaken(tx, row.id, row.document_id, row.number)) return null;
       const held = toLeased(row, randomUUID());
       if (row.leases >= maxLeases) {
-        const why = new PermanentFailure('crash_loop', 'Reading this document ended the worker several times, so it was given up.', true);
+        const why = new PermanentFailure(
+          'crash_loop',
+          'Reading this document ended the worker several times, so it was given up.',
+          true,
+        );
         await this.end(tx, held, why);
         return null;
       }
@@ -84,7 +90,9 @@ export class Revisions {
 
   /** Enters a stage, or reports progress in it; either way the lease begins anew. @throws LeaseLost */
   async advance(revision: LeasedRevision, status: RevisionStatus, done: number, total: number): Promise<void> {
-    await this.database.as(revision, (tx) => this.hold(tx, revision, `status = $3, done = $4, total = $5`, [status, done, total]));
+    await this.database.as(revision, (tx) =>
+      this.hold(tx, revision, `status = $3, done = $4, total = $5`, [status, done, total]),
+    );
   }
 
   /** Keeps the lease alive while one step takes long. @throws LeaseLost */
@@ -122,7 +130,11 @@ export class Revisions {
          on conflict (knowledge_base_id, document_id) do update set kind = 'publish', revision_id = excluded.revision_id, created_at = now()`,
         [revision.tenantId, revision.knowledgeBaseId, revision.documentId, revision.id],
       );
-      await record(tx, revision, { type: 'revision.staged', requestId: revision.requestId, data: { knowledgeBaseId: revision.knowledgeBaseId } });
+      await record(tx, revision, {
+        type: 'revision.staged',
+        requestId: revision.requestId,
+        data: { knowledgeBaseId: revision.knowledgeBaseId },
+      });
     });
   }
 
@@ -144,7 +156,15 @@ export class Revisions {
         [revision.id, revision.lease],
       );
       if (row && row.tries >= maxTries) {
-        await this.end(tx, revision, new PermanentFailure('gave_up', `It was tried ${maxTries} times; the last error was: ${reason.message}`, true));
+        await this.end(
+          tx,
+          revision,
+          new PermanentFailure(
+            'gave_up',
+            `It was tried ${maxTries} times; the last error was: ${reason.message}`,
+            true,
+          ),
+        );
       }
     });
   }
@@ -177,11 +197,20 @@ export class Revisions {
        where id = $1 and status in ('queued', 'parsing', 'chunking', 'embedding') and (lease_token is null or lease_token = $5 or lease_expires_at < now())`,
       [revision.id, failure.code, wellFormed(failure.message).slice(0, 1000), failure.retryable, revision.lease],
     );
-    if (failed > 0) await record(tx, revision, event('document.failed', revision, { code: failure.code, retryable: failure.retryable }));
+    if (failed > 0)
+      await record(
+        tx,
+        revision,
+        event('document.failed', revision, { code: failure.code, retryable: failure.retryable }),
+      );
   }
 }
 
-function event(type: 'document.processing' | 'document.failed', revision: LeasedRevision, more: Record<string, unknown> = {}) {
+function event(
+  type: 'document.processing' | 'document.failed',
+  revision: LeasedRevision,
+  more: Record<string, unknown> = {},
+) {
   return {
     type,
     subjectId: revision.documentId,

@@ -30,28 +30,47 @@ export interface Submitted {
  * at once, whatever becomes of the revision.
  * @throws ApiError not_found when the external id belongs to a document that this caller may not see
  */
-export async function submit(tx: Transaction, principal: Principal, base: KnowledgeBase, wish: Submission): Promise<Submitted> {
+export async function submit(
+  tx: Transaction,
+  principal: Principal,
+  base: KnowledgeBase,
+  wish: Submission,
+): Promise<Submitted> {
   // One submission at a time for each external id, or two first ones would both insert.
   if (wish.externalId !== undefined) {
     await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${base.id} ${wish.externalId}`]);
   }
-  const existing = wish.externalId === undefined ? null : await findByExternalId(tx, principal, base.id, wish.externalId);
+  const existing =
+    wish.externalId === undefined ? null : await findByExternalId(tx, principal, base.id, wish.externalId);
   if (!existing && wish.externalId !== undefined) await refuseHidden(tx, base, wish.externalId);
   const id = existing?.id ?? (await insertDocument(tx, principal, base, wish));
   const changed = existing ? await changeDetails(tx, principal, existing, wish) : true;
   const queued = !existing || !(await alreadyComing(tx, existing, wish.content.hash));
   if (queued) await queueRevision(tx, principal, base, id, wish);
-  const document = await openDocument(tx, { ...principal, scopes: new Set([...principal.scopes, 'documents:read-all']) }, base.id, showId('doc', id));
+  const document = await openDocument(
+    tx,
+    { ...principal, scopes: new Set([...principal.scopes, 'documents:read-all']) },
+    base.id,
+    showId('doc', id),
+  );
   return { document, unchanged: !changed && !queued, queued };
 }
 
 /** Writing over a document without seeing it would hand its history to the writer. */
 async function refuseHidden(tx: Transaction, base: KnowledgeBase, externalId: string): Promise<void> {
-  const hidden = await tx.row('select 1 from document where knowledge_base_id = $1 and external_id = $2 and deleted_at is null', [base.id, externalId]);
+  const hidden = await tx.row(
+    'select 1 from document where knowledge_base_id = $1 and external_id = $2 and deleted_at is null',
+    [base.id, externalId],
+  );
   if (hidden) throw notFound();
 }
 
-async function insertDocument(tx: Transaction, principal: Principal, base: KnowledgeBase, wish: Submission): Promise<string> {
+async function insertDocument(
+  tx: Transaction,
+  principal: Principal,
+  base: KnowledgeBase,
+  wish: Submission,
+): Promise<string> {
   const id = newId();
   const title = wish.title ?? wish.content.filename ?? wish.externalId ?? 'Untitled';
   const access: AccessDto = wish.access ?? openToTenant;
@@ -80,11 +99,19 @@ async function insertDocument(tx: Transaction, principal: Principal, base: Knowl
 async function alreadyComing(tx: Transaction, document: DocumentRow, hash: string): Promise<boolean> {
   if (document.content_hash !== hash || document.status === 'failed') return false;
   if (document.status !== 'ready' && document.status !== 'superseded') return true;
-  const withdrawn = await tx.row(`select 1 from pending_change where document_id = $1 and kind = 'unpublish'`, [document.id]);
+  const withdrawn = await tx.row(`select 1 from pending_change where document_id = $1 and kind = 'unpublish'`, [
+    document.id,
+  ]);
   return document.served_id === document.revision_id && !withdrawn;
 }
 
-async function queueRevision(tx: Transaction, principal: Principal, base: KnowledgeBase, documentId: string, wish: Submission): Promise<void> {
+async function queueRevision(
+  tx: Transaction,
+  principal: Principal,
+  base: KnowledgeBase,
+  documentId: string,
+  wish: Submission,
+): Promise<void> {
   const numbered = await tx.row<{ number: number }>(
     'update document set last_revision = last_revision + 1, updated_at = now() where id = $1 returning last_revision as number',
     [documentId],
@@ -95,12 +122,27 @@ async function queueRevision(tx: Transaction, principal: Principal, base: Knowle
     `insert into revision (id, tenant_id, document_id, knowledge_base_id, number, content_hash, byte_size, filename, declared_type,
        status, lease_expires_at, request_id)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + interval '60 seconds', $10)`,
-    [id, principal.tenantId, documentId, base.id, numbered?.number, content.hash, content.size, content.filename, content.declaredType, wish.requestId],
+    [
+      id,
+      principal.tenantId,
+      documentId,
+      base.id,
+      numbered?.number,
+      content.hash,
+      content.size,
+      content.filename,
+      content.declaredType,
+      wish.requestId,
+    ],
   );
   await record(tx, principal, {
     type: 'document.queued',
     subjectId: documentId,
     requestId: wish.requestId,
-    data: { documentId: showId('doc', documentId), knowledgeBaseId: showId('kb', base.id), revisionId: showId('rev', id) },
+    data: {
+      documentId: showId('doc', documentId),
+      knowledgeBaseId: showId('kb', base.id),
+      revisionId: showId('rev', id),
+    },
   });
 }

@@ -18,7 +18,8 @@ const stopWords = new Set(
 
 // Scripts written without spaces between words: pairs of neighbouring characters serve as terms.
 const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u;
-const runs = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{M}]+|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}])[\p{L}\p{N}\p{M}])+/gu;
+const runs =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{M}]+|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}])[\p{L}\p{N}\p{M}])+/gu;
 
 /**
  * The terms of a text, in order, repeated as often as they occur: NFKC, lower case, English stop words dropped, English
@@ -27,7 +28,11 @@ const runs = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Tha
  */
 export function terms(text: string): string[] {
   const found: string[] = [];
-  for (const [run] of text.normalize('NFKC').toLowerCase().replaceAll(/['’]s\b/g, '').matchAll(runs)) {
+  for (const [run] of text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll(/['’]s\b/g, '')
+    .matchAll(runs)) {
     if (unspaced.test(run)) found.push(...pairs(run));
     else if (!stopWords.has(run)) found.push(/^[a-z]+$/.test(run) ? stemmer(run) : run);
   }

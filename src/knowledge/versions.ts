@@ -55,7 +55,10 @@ export class Versions {
   async get(principal: Principal, base: string, number: number) {
     return this.database.as(principal, async (tx) => {
       const { id } = await openBase(tx, principal, base);
-      const row = await tx.row<VersionRow>(`select ${columns} from version where knowledge_base_id = $1 and number = $2`, [id, number]);
+      const row = await tx.row<VersionRow>(
+        `select ${columns} from version where knowledge_base_id = $1 and number = $2`,
+        [id, number],
+      );
       if (!row) throw notFound();
       return showVersion(row);
     });
@@ -69,13 +72,23 @@ export class Versions {
   async activate(principal: Principal, base: string, number: number, requestId: string) {
     return this.database.as(principal, async (tx) => {
       const { id } = await openBase(tx, principal, base);
-      const pointer = await tx.row<{ active_version: number }>('select active_version from knowledge_base where id = $1 for update', [id]);
-      const target = await tx.row<VersionRow>(`select ${columns} from version where knowledge_base_id = $1 and number = $2`, [id, number]);
+      const pointer = await tx.row<{ active_version: number }>(
+        'select active_version from knowledge_base where id = $1 for update',
+        [id],
+      );
+      const target = await tx.row<VersionRow>(
+        `select ${columns} from version where knowledge_base_id = $1 and number = $2`,
+        [id, number],
+      );
       if (!pointer || !target) throw notFound();
       if (target.status === 'active') return showVersion(target);
       if (target.status === 'retired') throw new ApiError('gone', 'This version is no longer kept.');
-      if (target.status !== 'ready') throw new ApiError('conflict', `This version is ${target.status} and cannot be activated.`);
-      await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [id, pointer.active_version]);
+      if (target.status !== 'ready')
+        throw new ApiError('conflict', `This version is ${target.status} and cannot be activated.`);
+      await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [
+        id,
+        pointer.active_version,
+      ]);
       const active = await tx.row<VersionRow>(
         `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2 returning ${columns}`,
         [id, number],

@@ -22,7 +22,10 @@ export class DiskBlobs extends BlobStore {
       transform(part: Buffer, _encoding, done) {
         size += part.length;
         hash.update(part);
-        done(size > maxBytes ? new ApiError('payload_too_large', `A file may have ${maxBytes} bytes at most.`) : null, part);
+        done(
+          size > maxBytes ? new ApiError('payload_too_large', `A file may have ${maxBytes} bytes at most.`) : null,
+          part,
+        );
       },
     });
     try {

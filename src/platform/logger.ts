@@ -9,7 +9,19 @@ export const LOGGER = Symbol('LOGGER');
 
 // Whatever is logged by mistake under one of these names is blanked, at the top and one level down. Document text,
 // prompts, keys and secrets are never logged on purpose.
-const secret = ['authorization', 'apiKey', 'key', 'secret', 'token', 'password', 'text', 'content', 'prompt', 'query', 'body'];
+const secret = [
+  'authorization',
+  'apiKey',
+  'key',
+  'secret',
+  'token',
+  'password',
+  'text',
+  'content',
+  'prompt',
+  'query',
+  'body',
+];
 const redacted = secret.flatMap((name) => [name, `*.${name}`]);
 
 export function makeLogger(config: Config): Logger {

@@ -19,7 +19,9 @@ export async function migrate(pool: Pool, options: { withQueueTables: boolean })
     await client.query('begin');
     await client.query('set local statement_timeout to 0');
     await client.query('select pg_advisory_xact_lock($1)', [advisoryLock]);
-    await client.query('create table if not exists schema_migration (name text primary key, applied_at timestamptz not null default now())');
+    await client.query(
+      'create table if not exists schema_migration (name text primary key, applied_at timestamptz not null default now())',
+    );
     const known = await client.query<{ name: string }>('select name from schema_migration');
     const seen = new Set(known.rows.map((row) => row.name));
     const pending = files.filter((file) => !seen.has(file));

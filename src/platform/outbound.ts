@@ -37,10 +37,22 @@ export class OutboundClient {
   /** @throws ApiError url_not_allowed, or the network's error */
   async post(url: string, headers: Record<string, string>, body: string): Promise<OutboundAnswer> {
     const address = await this.resolve(url);
-    const agent = new Agent({ connect: { lookup: always(address), timeout: connectMs }, maxResponseSize: -1, allowH2: false });
+    const agent = new Agent({
+      connect: { lookup: always(address), timeout: connectMs },
+      maxResponseSize: -1,
+      allowH2: false,
+    });
     const signal = AbortSignal.timeout(totalMs);
     try {
-      const answer = await request(url, { method: 'POST', headers, body, dispatcher: agent, signal, headersTimeout: totalMs, bodyTimeout: totalMs });
+      const answer = await request(url, {
+        method: 'POST',
+        headers,
+        body,
+        dispatcher: agent,
+        signal,
+        headersTimeout: totalMs,
+        bodyTimeout: totalMs,
+      });
       return { status: answer.statusCode, headers: answer.headers, body: await head(answer.body) };
     } finally {
       await agent.destroy();
@@ -54,11 +66,19 @@ export class OutboundClient {
       throw new ApiError('url_not_allowed', 'An https address without user name is required.');
     }
     const host = url.hostname.replace(/^\[|\]$/g, '');
-    const addresses = isIP(host) ? [host] : await lookup(host, { all: true }).then((all) => all.map(({ address }) => address), () => []);
+    const addresses = isIP(host)
+      ? [host]
+      : await lookup(host, { all: true }).then(
+          (all) => all.map(({ address }) => address),
+          () => [],
+        );
     const [first] = addresses;
     const secure = url.protocol === 'https:';
     if (first === undefined || !addresses.every((address) => this.permits(address, secure))) {
-      throw new ApiError('url_not_allowed', 'Only public https addresses are called, and the ranges in OUTBOUND_ALLOW_CIDRS.');
+      throw new ApiError(
+        'url_not_allowed',
+        'Only public https addresses are called, and the ranges in OUTBOUND_ALLOW_CIDRS.',
+      );
     }
     return first;
   }
@@ -66,7 +86,8 @@ export class OutboundClient {
   /** Public addresses over https; over http, and elsewhere, only what is listed. */
   private permits(text: string, secure: boolean): boolean {
     const address = ipaddr.process(text);
-    if (this.allowed.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits))) return true;
+    if (this.allowed.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits)))
+      return true;
     return secure && address.range() === 'unicast';
   }
 }

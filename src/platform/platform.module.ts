@@ -55,7 +55,18 @@ export class PlatformModule {
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
       ],
-      exports: [CONFIG, LOGGER, POOL, SecretBox, BlobStore, Database, Embedder, ChatModels, OutboundClient, Idempotency],
+      exports: [
+        CONFIG,
+        LOGGER,
+        POOL,
+        SecretBox,
+        BlobStore,
+        Database,
+        Embedder,
+        ChatModels,
+        OutboundClient,
+        Idempotency,
+      ],
     };
   }
 }

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { Pool as ServerPool } from 'pg';
 import { join } from 'node:path';
 import type { Config } from '../config.js';
 import { EmbeddedPool } from './embedded/pool.js';
@@ -6,7 +6,7 @@ import { EmbeddedPool } from './embedded/pool.js';
 /** Nest's token for the one connection pool of the process: `pg`'s own, or the embedded engine behind the same surface. */
 export const POOL = Symbol('POOL');
 
-export type Pool = pg.Pool;
+export type Pool = ServerPool;
 
 /** Chooses the engine, once: nothing above `platform` knows which one it is. */
 export function openPool(config: Config): Pool {
@@ -17,7 +17,7 @@ export function openPool(config: Config): Pool {
       initSql: ['set search_path to public, bullmq', 'set jit to off'],
     });
   }
-  const pool = new pg.Pool({
+  const pool = new ServerPool({
     connectionString: config.database.url,
     max: config.database.poolSize,
     keepAlive: true,

@@ -54,11 +54,13 @@ type Bind = (value: unknown) => string;
 
 function onColumn(field: string, operator: string, value: unknown, bind: Bind): string {
   const column = Object.hasOwn(columns, field) ? columns[field] : undefined;
-  if (!column) throw bad(`"${field.slice(0, 100)}" is not a field: use metadata.<name>, ${Object.keys(columns).join(', ')}`);
+  if (!column)
+    throw bad(`"${field.slice(0, 100)}" is not a field: use metadata.<name>, ${Object.keys(columns).join(', ')}`);
   if (operator === 'exists') return `(${column.sql} is not null) = ${bind(flag(value))}::boolean`;
   const typed = (one: unknown) => {
     if (typeof one !== 'string') throw bad(`"${field}" is compared with text`);
-    if (column.type === 'timestamptz' && Number.isNaN(Date.parse(one))) throw bad(`"${field}" is compared with an ISO 8601 time`);
+    if (column.type === 'timestamptz' && Number.isNaN(Date.parse(one)))
+      throw bad(`"${field}" is compared with an ISO 8601 time`);
     return column.type === 'timestamptz' ? new Date(one).toISOString() : one;
   };
   if (operator === 'in') return `${column.sql} = any(${bind(list(value).map(typed))}::${column.type}[])`;
@@ -80,12 +82,14 @@ function onMetadata(field: string, operator: string, value: unknown, bind: Bind)
   if (typeof value === 'number' && Number.isFinite(value)) {
     return `case when jsonb_typeof(${at}) = 'number' then (${at})::numeric ${sign} ${bind(String(value))}::numeric end`;
   }
-  if (typeof value === 'string') return `case when jsonb_typeof(${at}) = 'string' then (${at} #>> '{}') collate "C" ${sign} ${bind(value)} end`;
+  if (typeof value === 'string')
+    return `case when jsonb_typeof(${at}) = 'string' then (${at} #>> '{}') collate "C" ${sign} ${bind(value)} end`;
   throw bad(`"${operator}" takes a number or a text`);
 }
 
 function scalar(value: unknown): string | number | boolean {
-  if (typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value;
+  if (typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)))
+    return value;
   throw bad('values are text, numbers or booleans');
 }
 

@@ -37,13 +37,23 @@ export function lexicalLeg(question: string, parameters: unknown[]): LexicalLeg 
     const vector = `$${parameters.push(termVector(new Map([[term, 1]])))}::sparsevec`;
     return { name: `t${index + 1}`, df: `df${index + 1}`, vector, count };
   });
-  const idf = (df: string) => `ln(1 + (n - ${df} + 0.5) / (${df} + 0.5))`;
   const sum = (part: (term: (typeof numbered)[number]) => string) => numbered.map(part).join(' + ');
   return {
-    columns: numbered.map(({ name, vector }) => `-(c.terms <#> ${vector}) - (p.title_terms <#> ${vector}) as ${name}`).join(', '),
-    totals: ['count(*)::float8 as n', 'avg(length)::float8 as mean', ...numbered.map(({ name, df }) => `count(*) filter (where ${name} > 0)::float8 as ${df}`)].join(', '),
-    score: sum(({ name, df, count }) => `${count} * ${idf(df)} * ${name} * ${k1 + 1} / (${name} + ${k1} * (${1 - b} + ${b} * length / mean))`),
+    columns: numbered
+      .map(({ name, vector }) => `-(c.terms <#> ${vector}) - (p.title_terms <#> ${vector}) as ${name}`)
+      .join(', '),
+    totals: [
+      'count(*)::float8 as n',
+      'avg(length)::float8 as mean',
+      ...numbered.map(({ name, df }) => `count(*) filter (where ${name} > 0)::float8 as ${df}`),
+    ].join(', '),
+    score: sum(
+      ({ name, df, count }) =>
+        `${count} * ${idf(df)} * ${name} * ${k1 + 1} / (${name} + ${k1} * (${1 - b} + ${b} * length / mean))`,
+    ),
     coverage: `(${sum(({ name, df }) => `case when ${name} > 0 then ${idf(df)} else 0 end`)}) / (${sum(({ df }) => idf(df))})`,
     matches: numbered.map(({ name }) => `${name} > 0`).join(' or '),
   };
 }
+
+const idf = (df: string): string => `ln(1 + (n - ${df} + 0.5) / (${df} + 0.5))`;

@@ -51,7 +51,12 @@ const legDepth = 100;
  * exact cosine over nothing but what is left, joins both by min-max convex combination (rank fusion lost 2.5 to 17 points
  * of nDCG@10 beside a weak leg), and limits. Text leaves the database only through it.
  */
-export async function rank(tx: Transaction, principal: Principal, target: RankingTarget, wish: RankingWish): Promise<RankedRow[]> {
+export async function rank(
+  tx: Transaction,
+  principal: Principal,
+  target: RankingTarget,
+  wish: RankingWish,
+): Promise<RankedRow[]> {
   const parameters: unknown[] = [target.knowledgeBaseId, target.version, wish.limit];
   const visible = visibleTo(principal, parameters);
   const filter = wish.filter === undefined ? 'true' : filterCondition(wish.filter, parameters);

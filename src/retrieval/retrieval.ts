@@ -71,10 +71,14 @@ export class Retrieval {
     }
     const target = await this.target(principal, shownBase, wish.version);
     // Asked outside any transaction: the model may be far away.
-    const semantic = target.model === null || wish.mode === 'keyword' ? null : await this.embedQuery(target.model, wish.query);
+    const semantic =
+      target.model === null || wish.mode === 'keyword' ? null : await this.embedQuery(target.model, wish.query);
     const degraded = wish.mode !== 'keyword' && target.indexId !== null && semantic === null ? ['semantic'] : [];
     const mode = semantic === null && target.indexId !== null ? 'keyword' : wish.mode;
-    const rows = target.indexId === null ? [] : await this.rank(principal, { ...target, indexId: target.indexId }, wish, mode, semantic);
+    const rows =
+      target.indexId === null
+        ? []
+        : await this.rank(principal, { ...target, indexId: target.indexId }, wish, mode, semantic);
     const dates = rows.map((row) => row.fresh_at).sort((a, b) => a.getTime() - b.getTime());
     return {
       version: target.version,
@@ -85,7 +89,13 @@ export class Retrieval {
     };
   }
 
-  private rank(principal: Principal, target: RankingTarget, wish: SearchWish, mode: SearchMode, semantic: QueryVector | null) {
+  private rank(
+    principal: Principal,
+    target: RankingTarget,
+    wish: SearchWish,
+    mode: SearchMode,
+    semantic: QueryVector | null,
+  ) {
     return this.database.as(principal, (tx) =>
       rank(tx, principal, target, {
         query: wish.query,

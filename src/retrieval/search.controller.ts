@@ -18,7 +18,12 @@ export class SearchDto {
   @ObjectField({ optional: true, example: { all: [{ field: 'metadata.product', in: ['a', 'b'] }] } })
   filter?: Record<string, unknown>;
 
-  @IntegerField({ optional: true, min: 0, max: 999_999_999, description: 'Look back at this version (scope versions:look-back).' })
+  @IntegerField({
+    optional: true,
+    min: 0,
+    max: 999_999_999,
+    description: 'Look back at this version (scope versions:look-back).',
+  })
   version?: number;
 }
 

@@ -55,8 +55,9 @@ export class DeliveryJobs {
       },
       'webhook delivery',
     );
+    // Whole milliseconds: BullMQ's PostgreSQL backend refuses a fraction.
     if (wait !== null && wait <= remindedSeconds)
-      await this.deliveries.announce(deliveryId, attempt.number + 1, wait * 1000);
+      await this.deliveries.announce(deliveryId, attempt.number + 1, Math.ceil(wait * 1000));
   }
 
   /** Announces what is due: later attempts, what a dead worker had claimed, and whatever the queue lost. */

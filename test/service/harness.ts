@@ -53,7 +53,11 @@ export async function startService(options: { env?: Record<string, string> } = {
   const first = await app.get(Tenants).createFirst();
   const key = first?.apiKey ?? '';
 
-  const call = async (method: string, path: string, { body, form, key: credential = key, headers = {} }: CallOptions = {}): Promise<Answer> => {
+  const call = async (
+    method: string,
+    path: string,
+    { body, form, key: credential = key, headers = {} }: CallOptions = {},
+  ): Promise<Answer> => {
     const answer = await fetch(new URL(path, url), {
       method,
       headers: {

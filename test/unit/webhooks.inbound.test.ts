@@ -19,7 +19,18 @@ const standard = (offsetSeconds = 0, id = 'evt-1', bytes = body) => {
   };
 };
 
-const name = (headers: Record<string, string>, bytes = body) => authenticName(secret, Object.entries(headers).flat(), bytes);
+const name = (headers: Record<string, string>, bytes = body) =>
+  authenticName(secret, Object.entries(headers).flat(), bytes);
+
+const failure = (act: () => unknown): PermanentFailure => {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof PermanentFailure) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+};
 
 describe('the hex signature of a hook', () => {
   it('is HMAC-SHA256 over the raw bytes with the secret as it was shown', () => {
@@ -29,7 +40,9 @@ describe('the hex signature of a hook', () => {
   });
 
   it('is over bytes: the same JSON written otherwise is refused', () => {
-    expect(name({ 'x-webhook-signature': hex() }, Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 1)))).toBeNull();
+    expect(
+      name({ 'x-webhook-signature': hex() }, Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 1))),
+    ).toBeNull();
   });
 
   it.each([
@@ -43,7 +56,12 @@ describe('the hex signature of a hook', () => {
     ['no hex', 'z'.repeat(64)],
     ['huge', hex().repeat(250)],
     ['two joined by a comma', `${hex()}, ${hex()}`],
-    ['keyed with the decoded secret', createHmac('sha256', Buffer.from(secret.slice(6), 'base64')).update(body).digest('hex')],
+    [
+      'keyed with the decoded secret',
+      createHmac('sha256', Buffer.from(secret.slice(6), 'base64'))
+        .update(body)
+        .digest('hex'),
+    ],
   ])('%s is refused', (_, signature) => {
     expect(name({ 'x-webhook-signature': signature })).toBeNull();
   });
@@ -106,16 +124,6 @@ describe('reading an article event', () => {
     updatedAt: '2026-03-01T12:00:00Z',
   };
   const read = (change: object = {}) => readArticle(Buffer.from(JSON.stringify({ ...whole, ...change })));
-  const failure = (act: () => unknown): PermanentFailure => {
-    try {
-      act();
-    } catch (error) {
-      if (error instanceof PermanentFailure) return error;
-      throw error;
-    }
-    throw new Error('it was accepted');
-  };
-
   it('takes what counts, with the time in UTC, and leaves the rest aside', () => {
     expect(read({ author: { name: 'x' }, updatedAt: '2026-03-01T13:00:00+01:00', articleId: 17 })).toEqual({
       externalId: '17',

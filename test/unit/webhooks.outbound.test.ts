@@ -6,6 +6,8 @@ import { delays, readRetryAfter, waitAfter } from '../../src/webhooks/retry-sche
 import { judge } from '../../src/webhooks/send.js';
 import { messageId, newSecret, signedHeaders } from '../../src/webhooks/signature.js';
 
+const answer = (status: number, headers = {}, body = '') => judge({ status, headers, body }, new Date());
+
 const [least, most] = [() => 0, () => 0.999_999];
 
 describe('event patterns', () => {
@@ -70,21 +72,20 @@ describe('the retry schedule', () => {
 });
 
 describe('signatures', () => {
-  const at = () => new Date();
   const id = messageId('019b0000-0000-7000-8000-000000000001');
 
   it('the library of the standard verifies them', () => {
     const secret = newSecret();
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
-    const headers = signedHeaders([secret], id, at(), '{"a":"ä"}');
+    const headers = signedHeaders([secret], id, new Date(), '{"a":"ä"}');
     expect(new Webhook(secret).verify('{"a":"ä"}', headers)).toEqual({ a: 'ä' });
-    expect(() => new Webhook(newSecret()).verify('{"a":"ä"}', headers)).toThrow();
-    expect(() => new Webhook(secret).verify('{"a":"a"}', headers)).toThrow();
+    expect(() => new Webhook(newSecret()).verify('{"a":"ä"}', headers)).toThrow('No matching signature');
+    expect(() => new Webhook(secret).verify('{"a":"a"}', headers)).toThrow('No matching signature');
   });
 
   it('while a secret is rotated, holders of either one are satisfied', () => {
     const [fresh, old] = [newSecret(), newSecret()];
-    const headers = signedHeaders([fresh, old], id, at(), '{}');
+    const headers = signedHeaders([fresh, old], id, new Date(), '{}');
     expect(headers['webhook-signature']?.split(' ')).toHaveLength(2);
     for (const secret of [fresh, old]) expect(new Webhook(secret).verify('{}', headers)).toEqual({});
   });
@@ -118,8 +119,6 @@ describe('the body of a delivery', () => {
 });
 
 describe('judging an answer', () => {
-  const answer = (status: number, headers = {}, body = '') => judge({ status, headers, body }, new Date());
-
   it.each([200, 201, 204, 299])('%i means that it arrived', (status) => expect(answer(status).error).toBeNull());
 
   it.each([101, 301, 302, 307, 400, 404, 410, 429, 500])('%i is a failure', (status) =>

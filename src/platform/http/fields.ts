@@ -3,6 +3,7 @@ import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
+  ArrayMinSize,
   IsArray,
   IsBoolean,
   IsIn,
@@ -28,14 +29,23 @@ interface FieldOptions {
 /** One decorator a field: what class-validator demands of it and what the OpenAPI page says of it are the same thing. */
 function field(options: FieldOptions, schema: object, ...rules: PropertyDecorator[]): PropertyDecorator {
   const { optional = false, description, example } = options;
-  const shown = { ...schema, required: !optional, ...(description ? { description } : {}), ...(example !== undefined ? { example } : {}) };
+  const shown = {
+    ...schema,
+    required: !optional,
+    ...(description ? { description } : {}),
+    ...(example !== undefined ? { example } : {}),
+  };
   return applyDecorators(ApiProperty(shown as ApiPropertyOptions), ...(optional ? [IsOptional()] : []), ...rules);
 }
 
 export function TextField(options: FieldOptions & { min?: number; max: number; pattern?: RegExp }): PropertyDecorator {
   const { min = 1, max, pattern } = options;
   const rules = [IsString(), MinLength(min), MaxLength(max), ...(pattern ? [Matches(pattern)] : [])];
-  return field(options, { type: String, minLength: min, maxLength: max, ...(pattern ? { pattern: pattern.source } : {}) }, ...rules);
+  return field(
+    options,
+    { type: String, minLength: min, maxLength: max, ...(pattern ? { pattern: pattern.source } : {}) },
+    ...rules,
+  );
 }
 
 export function ChoiceField(options: FieldOptions & { of: readonly string[] }): PropertyDecorator {
@@ -43,27 +53,51 @@ export function ChoiceField(options: FieldOptions & { of: readonly string[] }): 
 }
 
 /** Coerces from text, so that it serves for query strings too. */
-export function IntegerField(options: FieldOptions & { min: number; max: number; default?: number }): PropertyDecorator {
+export function IntegerField(
+  options: FieldOptions & { min: number; max: number; default?: number },
+): PropertyDecorator {
   const { min, max } = options;
-  const schema = { type: 'integer', minimum: min, maximum: max, ...(options.default !== undefined ? { default: options.default } : {}) };
-  return field(options, schema, Type(() => Number), IsInt(), Min(min), Max(max));
+  const schema = {
+    type: 'integer',
+    minimum: min,
+    maximum: max,
+    ...(options.default !== undefined ? { default: options.default } : {}),
+  };
+  return field(
+    options,
+    schema,
+    Type(() => Number),
+    IsInt(),
+    Min(min),
+    Max(max),
+  );
 }
 
 export function BooleanField(options: FieldOptions = {}): PropertyDecorator {
   return field(options, { type: Boolean }, IsBoolean());
 }
 
+// ISO 8601 also knows weeks and bare years, which JavaScript cannot read as a time.
+const calendarDay = /^\d{4}-\d{2}-\d{2}/;
+
 export function TimeField(options: FieldOptions = {}): PropertyDecorator {
-  return field(options, { type: String, format: 'date-time' }, IsISO8601({ strict: true, strictSeparator: true }));
+  return field(options, { type: String, format: 'date-time' }, IsISO8601({ strict: true, strictSeparator: true }), Matches(calendarDay));
 }
 
 export function TextListField(
-  options: FieldOptions & { maxItems: number; max: number; pattern?: RegExp; of?: readonly string[] },
+  options: FieldOptions & {
+    minItems?: number;
+    maxItems: number;
+    max: number;
+    pattern?: RegExp;
+    of?: readonly string[];
+  },
 ): PropertyDecorator {
-  const { maxItems, max, pattern, of } = options;
+  const { minItems = 0, maxItems, max, pattern, of } = options;
   const each = { each: true };
   const rules = [
     IsArray(),
+    ArrayMinSize(minItems),
     ArrayMaxSize(maxItems),
     IsString(each),
     MinLength(1, each),

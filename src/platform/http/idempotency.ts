@@ -38,7 +38,8 @@ export class Idempotency {
     const { principal } = request;
     const key = request.headers['idempotency-key'];
     if (key === undefined || !principal) return work();
-    if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) throw invalidField('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
+    if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key))
+      throw invalidField('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
     const slot = [principal.tenantId, principal.caller, `${request.method} ${request.url.split('?')[0]}`, key];
     const fingerprint = createHash('sha256').update(content).digest();
     const stored = await this.claim(principal, slot, fingerprint);
@@ -60,7 +61,9 @@ export class Idempotency {
   @Sweep(600_000)
   async forget(): Promise<void> {
     await this.database.asSystem((tx) =>
-      tx.run(`delete from idempotency_key where created_at < now() - interval '24 hours' or (status is null and created_at < now() - interval '10 minutes')`),
+      tx.run(
+        `delete from idempotency_key where created_at < now() - interval '24 hours' or (status is null and created_at < now() - interval '10 minutes')`,
+      ),
     );
   }
 
@@ -70,7 +73,9 @@ export class Idempotency {
         `insert into idempotency_key (tenant_id, caller, route, key, fingerprint) values ($1, $2, $3, $4, $5) on conflict do nothing`,
         [...slot, fingerprint],
       );
-      return claimed > 0 ? null : tx.row<Stored>(`select fingerprint, status, body from idempotency_key where ${bySlot}`, slot);
+      return claimed > 0
+        ? null
+        : tx.row<Stored>(`select fingerprint, status, body from idempotency_key where ${bySlot}`, slot);
     });
   }
 
@@ -84,6 +89,12 @@ export class Idempotency {
 
 const bySlot = 'tenant_id = $1 and caller = $2 and route = $3 and key = $4';
 
+/** Whether the answer is asked for as server-sent events. A stream cannot be stored and replayed. */
+export function wantsStream(request: FastifyRequest): boolean {
+  const { stream } = (request.body ?? {}) as { stream?: unknown };
+  return stream === true || request.headers.accept?.includes('text/event-stream') === true;
+}
+
 /** Applies {@link Idempotency} to every JSON POST. Multipart uploads and streams apply it themselves or not at all. */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
@@ -93,10 +104,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const http = context.switchToHttp();
     const request = http.getRequest<IdempotentRequest>();
     const plain = request.method === 'POST' && !request.headers['content-type']?.startsWith('multipart/');
-    if (!plain || request.headers.accept?.includes('text/event-stream')) return next.handle();
+    if (!plain || wantsStream(request)) return next.handle();
     const content = JSON.stringify(request.body ?? null);
     return from(
-      this.idempotency.once(request, http.getResponse<FastifyReply>(), content, () => lastValueFrom(next.handle(), { defaultValue: undefined })),
+      this.idempotency.once(request, http.getResponse<FastifyReply>(), content, () =>
+        lastValueFrom(next.handle(), { defaultValue: undefined }),
+      ),
     );
   }
 }

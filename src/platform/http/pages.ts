@@ -22,7 +22,8 @@ const fromTheTop = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 export function startBelow(query: PageQuery): string {
   if (query.cursor === undefined) return fromTheTop;
   const id = Buffer.from(query.cursor, 'base64url').toString('latin1');
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) throw invalidField('cursor', 'is not a cursor of this list');
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id))
+    throw invalidField('cursor', 'is not a cursor of this list');
   return id;
 }
 

@@ -34,15 +34,24 @@ export function problem(error: ApiError, requestId: string) {
   };
 }
 
+// What a request holds and the database cannot: a NUL or half a character (in a text, in JSON), a time or number that is
+// out of range. Only named codes: any other bad value is our own mistake.
+const unstorable = new Set(['22021', '22P05', '22P02', '22003', '22007', '22008']);
+
 /** What the framework, the parser of bodies or the database threw, as an entry of our catalogue. */
 export function asApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
-  if (thrown instanceof HttpException) return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
+  if (thrown instanceof HttpException)
+    return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
   const { statusCode, code } = (thrown ?? {}) as { statusCode?: number; code?: string };
   // 57xxx: the database shuts down or cut a statement at its deadline; 53xxx: it is out of connections or room.
   if (code === '57014' || code?.startsWith('57P') || code?.startsWith('53') || code === 'ECONNREFUSED') {
     return new ApiError('unavailable', undefined, [], { cause: thrown });
   }
-  if (statusCode && statusCode >= 400 && statusCode < 500) return new ApiError(codeForStatus(statusCode), undefined, [], { cause: thrown });
+  if (code !== undefined && unstorable.has(code)) {
+    return new ApiError('bad_request', 'A value in the request cannot be stored or compared: it holds a NUL or half a character, or is out of range.', [], { cause: thrown });
+  }
+  if (statusCode && statusCode >= 400 && statusCode < 500)
+    return new ApiError(codeForStatus(statusCode), undefined, [], { cause: thrown });
   return new ApiError('internal', undefined, [], { cause: thrown });
 }

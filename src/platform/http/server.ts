@@ -20,6 +20,9 @@ const bodyLimits = (config: Config): Record<string, number> => ({
 /** Routes whose body reaches the handler as the bytes that came: their signature is over those. */
 const rawBodies = ['/v1/hooks/'];
 
+// What reads a body recurses (validation, fingerprints), and 200,000 brackets fit into 1 MiB.
+const maxNesting = 100;
+
 /** Fastify with our request ids, body limits, JSON parser and access log, before Nest adds its routes. */
 export async function makeAdapter(config: Config, logger: Logger): Promise<FastifyAdapter> {
   const adapter = new FastifyAdapter({
@@ -33,23 +36,34 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
     routerOptions: { maxParamLength: 200 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const failure = asApiError(error);
-      void reply.status(failure.status).type('application/problem+json').send(problem(failure, request.id));
+      void reply.status(failure.status).type('application/problem+json').header('x-request-id', request.id).send(problem(failure, request.id));
     },
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   fastify.addHook('onRoute', (route: RouteOptions) => limitBody(route, bodyLimits(config)));
   fastify.addHook('onRequest', async (request, reply) => {
-    void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+    void reply
+      .header('x-request-id', request.id)
+      .header('x-content-type-options', 'nosniff')
+      .header('cache-control', 'no-store');
   });
   fastify.addHook('onResponse', async (request, reply) => {
-    const line = { requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode };
+    const line = {
+      requestId: request.id,
+      method: request.method,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+    };
     logger.info({ ...line, ms: Math.round(reply.elapsedTime) }, 'request');
   });
   const parse = fastify.getDefaultJsonParser('error', 'error');
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (body.length === 0 || rawBodies.some((prefix) => request.url.startsWith(prefix))) return done(null, body.length ? body : undefined);
+    if (body.length === 0 || rawBodies.some((prefix) => request.url.startsWith(prefix)))
+      return done(null, body.length ? body : undefined);
     if (!isUtf8(body as Buffer)) return done(new ApiError('bad_request', 'The body is not UTF-8.'));
-    return parse(request, body.toString(), done);
+    const text = body.toString();
+    if (nesting(text) > maxNesting) return done(new ApiError('bad_request', `The body is nested more than ${maxNesting} levels deep.`));
+    return parse(request, text, done);
   });
   await adapter.register(multipart as never, {
     limits: { fileSize: config.upload.maxBytes + 1, files: 1, fields: 20, fieldSize: 64 * 1024, parts: 30 },
@@ -60,4 +74,15 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
 function limitBody(route: RouteOptions, limits: Record<string, number>): void {
   const limit = Object.entries(limits).find(([end]) => route.url.endsWith(end))?.[1];
   if (limit !== undefined && [route.method].flat().includes('POST')) route.bodyLimit = limit;
+}
+
+/** How deep the objects and lists of a JSON text go; brackets inside its strings do not count. */
+function nesting(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[{]|[\]}]/gs)) {
+    if (token === '[' || token === '{') deepest = Math.max(deepest, ++depth);
+    else if (token === ']' || token === '}') depth--;
+  }
+  return deepest;
 }

@@ -14,7 +14,11 @@ export class JobQueue {
     this.queues = { heavy, light };
   }
 
-  async add<P extends Payload>(definition: JobDefinition<P>, payload: P, options: { delayMs?: number } = {}): Promise<void> {
+  async add<P extends Payload>(
+    definition: JobDefinition<P>,
+    payload: P,
+    options: { delayMs?: number } = {},
+  ): Promise<void> {
     const clean = Object.fromEntries(
       Object.entries(payload).map(([name, value]) => [name, typeof value === 'string' ? wellFormed(value) : value]),
     );

@@ -84,7 +84,8 @@ class CheckedModel implements EmbeddingModel {
   async embed(texts: string[]): Promise<number[][]> {
     if (texts.length === 0) return [];
     const vectors = await this.embeddings.embedDocuments(texts);
-    if (vectors.length !== texts.length) throw new Error(`${this.name} gave ${vectors.length} vectors for ${texts.length} texts`);
+    if (vectors.length !== texts.length)
+      throw new Error(`${this.name} gave ${vectors.length} vectors for ${texts.length} texts`);
     const dimensions = await this.dimensions();
     return vectors.map((vector) => this.unit(vector, dimensions));
   }
@@ -97,7 +98,11 @@ class CheckedModel implements EmbeddingModel {
   private unit(vector: number[], dimensions: number): number[] {
     const length = Math.hypot(...vector);
     if (vector.length !== dimensions || !Number.isFinite(length) || length === 0) {
-      throw new PermanentFailure('bad_embedding', `The embedding model ${this.name} answered with a vector that cannot be used.`, true);
+      throw new PermanentFailure(
+        'bad_embedding',
+        `The embedding model ${this.name} answered with a vector that cannot be used.`,
+        true,
+      );
     }
     return vector.map((value) => value / length);
   }

@@ -31,7 +31,10 @@ export function lexicalVector(text: string): number[] {
     const place = hash(gram);
     counts.set(place, (counts.get(place) ?? 0) + 1);
   };
-  for (const [word] of text.normalize('NFKC').toLowerCase().matchAll(/[\p{L}\p{N}]+/gu)) {
+  for (const [word] of text
+    .normalize('NFKC')
+    .toLowerCase()
+    .matchAll(/[\p{L}\p{N}]+/gu)) {
     count(word);
     const framed = [...`<${word}>`];
     for (let size = 3; size <= 5; size++) {

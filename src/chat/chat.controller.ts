@@ -1,0 +1,78 @@
+import { Body, Controller, HttpCode, Post, Req, Res, StreamableFile } from '@nestjs/common';
+import { ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Caller, Needs } from '../access/access.guard.js';
+import type { Principal } from '../access/principal.js';
+import { BooleanField, ChoiceField, TextField, TextListField } from '../platform/http/fields.js';
+import { wantsStream } from '../platform/http/idempotency.js';
+import { Chat, type PreparedChat } from './chat.js';
+import { EventStream } from './event-stream.js';
+
+export class ChatDto {
+  @TextListField({ minItems: 1, maxItems: 20, max: 60, example: ['kb_…'] })
+  knowledgeBases: string[];
+
+  @TextField({ max: 4000, example: 'How many days of annual leave do I get?' })
+  message: string;
+
+  @TextField({ optional: true, max: 60, description: 'Goes on with a conversation; absent: begins one.' })
+  conversationId?: string;
+
+  @TextField({ optional: true, max: 2000, description: 'How this assistant should answer: tone, audience.' })
+  instructions?: string;
+
+  @ChoiceField({ optional: true, of: ['text', 'markdown'] })
+  output: 'text' | 'markdown' = 'text';
+
+  @BooleanField({
+    optional: true,
+    description: 'Server-sent events instead of JSON; so does Accept: text/event-stream.',
+  })
+  stream = false;
+}
+
+@ApiTags('chat')
+@Controller('v1/chat')
+export class ChatController {
+  constructor(private readonly chat: Chat) {}
+
+  @Post()
+  @HttpCode(200)
+  @Needs('chat')
+  @ApiProduces('application/json', 'text/event-stream')
+  @ApiResponse({
+    status: 200,
+    description:
+      'The answer; as a stream the events message.start, passages, answer.delta, citation, then message.done or error.',
+  })
+  async ask(
+    @Caller() principal: Principal,
+    @Body() body: ChatDto,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const prepared = await this.chat.prepare(principal, body, request.id);
+    if (!wantsStream(request)) return this.chat.reply(principal, body, prepared, request.id);
+    const stream = new EventStream(request.id);
+    void this.tell(principal, body, prepared, request.id, stream);
+    void reply.header('x-accel-buffering', 'no');
+    return new StreamableFile(stream.output, { type: 'text/event-stream; charset=utf-8' });
+  }
+
+  private async tell(
+    principal: Principal,
+    body: ChatDto,
+    prepared: PreparedChat,
+    requestId: string,
+    stream: EventStream,
+  ): Promise<void> {
+    try {
+      stream.begin(prepared);
+      stream.end(
+        await this.chat.reply(principal, body, prepared, requestId, (text) => stream.delta(text), stream.signal),
+      );
+    } catch (error) {
+      stream.fail(error);
+    }
+  }
+}
