@@ -304,6 +304,7 @@ create table webhook_delivery (
   foreign key (tenant_id, endpoint_id) references webhook_endpoint (tenant_id, id) on delete cascade
 );
 create index webhook_delivery_due on webhook_delivery (next_attempt_at) where status = 'pending';
+create index webhook_delivery_claimed on webhook_delivery (endpoint_id) where claimed_until is not null;
 create index webhook_delivery_tenant on webhook_delivery (tenant_id, id desc);
 
 create table cms_source (

@@ -32,9 +32,8 @@ async function serviceReady(url, key, finallyDo) {
   if (url) {
     admin = new Client(url.replace(/\/+$/, ''), key);
   } else {
-    const service = await startService();
-    finallyDo(service.stop);
-    admin = new Client(service.url, await service.firstKey());
+    const service = await startService(finallyDo);
+    admin = new Client(service.url, service.key);
     say(`data in ${service.folder}, removed at the end`);
   }
   const look = () => admin.get('/health/ready').catch((error) => error.message);

@@ -5,6 +5,8 @@ import { createApp, stopApp } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { JobRunner } from './platform/jobs/job-runner.js';
 import { LOGGER, type Logger } from './platform/logger.js';
+import { migrate } from './platform/migrate.js';
+import { openPool } from './platform/pool.js';
 import { readOrCreateSecretFile } from './platform/secrets.js';
 
 const shutdownMs = 25_000;
@@ -21,11 +23,27 @@ async function start(environment: Record<string, string | undefined>): Promise<v
     if (config.role === 'worker') logger.info('working');
     else await listen(app, config, logger, firstKey);
   } catch (error) {
-    process.stderr.write(
-      `${error instanceof ConfigError ? error.message : `Lectern could not start: ${String((error as Error).message ?? error)}`}\n`,
-    );
-    process.exit(1);
+    leave(error);
   }
+}
+
+/** `npm run migrate`: brings the database up to this build and ends, for deployments that do so as a step of its own. */
+async function migrateOnly(environment: Record<string, string | undefined>): Promise<void> {
+  try {
+    const config = readConfig(environment);
+    const pool = openPool(config);
+    const applied = await migrate(pool, { withQueueTables: config.redisUrl === null });
+    await pool.end();
+    process.stdout.write(applied.length > 0 ? `applied ${applied.join(', ')}\n` : 'nothing to apply\n');
+  } catch (error) {
+    leave(error);
+  }
+}
+
+function leave(error: unknown): never {
+  const reason = error instanceof ConfigError ? error.message : `Lectern could not start: ${(error as Error).message}`;
+  process.stderr.write(`${reason}\n`);
+  process.exit(1);
 }
 
 /** @returns the first API key, if it was made just now */
@@ -82,4 +100,5 @@ async function stop(app: NestFastifyApplication, logger: Logger): Promise<void> 
   process.exit(0);
 }
 
-await start(process.env);
+if (process.argv[2] === 'migrate') await migrateOnly(process.env);
+else await start(process.env);

@@ -57,7 +57,9 @@ const citedIn = (answer, documentId) => answer.citations.filter((citation) => ci
 /** Each quote stands in the stored text, at the offsets that its citation gives. */
 export async function checkQuotes(admin, base, answer) {
   for (const { documentId, revision, quote, start, end } of answer.citations) {
-    const { text } = await admin.get(`/v1/knowledge-bases/${base}/documents/${documentId}/content?revision=${revision}`);
+    const { text } = await admin.get(
+      `/v1/knowledge-bases/${base}/documents/${documentId}/content?revision=${revision}`,
+    );
     expect(text.slice(start, end) === quote, `the quote at ${start} to ${end}: ${quote}`, text.slice(start, end));
   }
   if (answer.citations.length > 0) say('  each quote was found at its offsets in the stored text');

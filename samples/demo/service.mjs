@@ -15,11 +15,11 @@ const stopMs = 30_000;
 /**
  * Starts the built service on data of its own, with none of the settings of whoever runs the demo.
  *
- * @returns {Promise<{ url: string, folder: string, firstKey: () => Promise<string>, stop: () => Promise<void> }>}
+ * @param {(stop: () => Promise<void>) => void} finallyDo told how to undo it before there is anything to wait for
+ * @returns {Promise<{ url: string, key: string, folder: string }>} `key`: the first API key
  */
-export async function startService() {
-  if (!existsSync(main))
-    throw new Disappointment('the built service in dist/', `no ${main}: run "npm run build" first`);
+export async function startService(finallyDo) {
+  if (!existsSync(main)) throw new Disappointment('the built service', `no ${main}: run "npm run build" first`);
   const folder = await mkdtemp(join(tmpdir(), 'lectern-demo-'));
   const dataDir = join(folder, 'data');
   const settings = {
@@ -44,13 +44,9 @@ export async function startService() {
     }
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
-  try {
-    const url = await listening(child);
-    return { url, folder, firstKey: async () => (await readFile(join(dataDir, 'first-api-key'), 'utf8')).trim(), stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  finallyDo(stop);
+  const url = await listening(child);
+  return { url, key: (await readFile(join(dataDir, 'first-api-key'), 'utf8')).trim(), folder };
 }
 
 /**

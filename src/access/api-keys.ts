@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { IsNull } from 'typeorm';
 import { ApiError, invalidField, notFound } from '../errors.js';
 import { Database } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
@@ -40,9 +41,7 @@ export class ApiKeys {
 
   /** @throws ApiError forbidden when the new key would be allowed more than its maker */
   async create(principal: Principal, wish: NewApiKey) {
-    const beyond = wish.scopes.filter((scope) => !principal.scopes.has(scope));
-    if (beyond.length > 0)
-      throw new ApiError('forbidden', `A key cannot give what it does not have: ${beyond.join(', ')}.`);
+    refuseMore(principal, wish.scopes);
     const expiresAt = wish.expiresAt === undefined ? null : new Date(wish.expiresAt);
     if (expiresAt && expiresAt.getTime() <= Date.now()) throw invalidField('expiresAt', 'is in the past');
     const secret = newApiKey();
@@ -85,19 +84,36 @@ export class ApiKeys {
     if (found === 0) throw notFound();
   }
 
-  /** A new secret for the same key; the one before stays good for `graceSeconds`. */
+  /**
+   * A new secret for the same key; the one before stays good for `graceSeconds`.
+   * @throws ApiError forbidden when the key is allowed more than the caller, who would hold it from now on
+   */
   async rotate(principal: Principal, shownId: string, graceSeconds: number) {
     const id = readId('key', shownId);
     const secret = newApiKey();
-    const key = await this.database.as(principal, async (tx) => {
-      await tx.run(
-        `update api_key set previous_key_hash = key_hash, key_hash = $2, previous_expires_at = now() + make_interval(secs => $3)
+    return this.database.as(principal, async (tx) => {
+      const key = await tx.repository(ApiKey).findOneBy({ id, revokedAt: IsNull() });
+      if (!key) throw notFound();
+      refuseMore(principal, key.scopes);
+      const rotated = await tx.run(
+        `update api_key set previous_key_hash = key_hash, key_hash = $2,
+           previous_expires_at = now() + make_interval(secs => $3)
          where id = $1 and revoked_at is null`,
         [id, this.secrets.hash(secret), graceSeconds],
       );
-      return tx.repository(ApiKey).findOneBy({ id });
+      if (rotated === 0) throw notFound();
+      return { ...showApiKey(key), key: secret };
     });
-    if (!key || key.revokedAt) throw notFound();
-    return { ...showApiKey(key), key: secret };
+  }
+}
+
+/** A key is never a way to more than its maker has: neither to a scope, nor out of some knowledge bases into all. */
+function refuseMore(principal: Principal, scopes: readonly Scope[]): void {
+  const beyond = scopes.filter((scope) => !principal.scopes.has(scope));
+  if (beyond.length > 0) {
+    throw new ApiError('forbidden', `A key cannot give what it does not have: ${beyond.join(', ')}.`);
+  }
+  if (principal.knowledgeBases !== null) {
+    throw new ApiError('forbidden', 'A key reaches all knowledge bases: a caller limited to some cannot make one.');
   }
 }

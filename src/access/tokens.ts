@@ -88,12 +88,13 @@ export class Tokens {
 
 /** The signing key: given as PKCS#8 PEM in `TOKEN_PRIVATE_KEY`, or made at first boot as `<DATA_DIR>/token-key.pem`. */
 export async function loadTokens(dataDir: string, given: string | null): Promise<Tokens> {
-  const make = () =>
-    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().trim();
-  const pem = given ?? (await readOrCreateSecretFile(join(dataDir, 'token-key.pem'), make));
+  const pem = given ?? (await readOrCreateSecretFile(join(dataDir, 'token-key.pem'), newPrivateKey));
   // Environment files often hold a PEM in one line, with the line ends written out.
   const key = createPrivateKey(pem.replaceAll('\\n', '\n'));
   if (key.asymmetricKeyType !== 'ed25519')
     throw new Error('TOKEN_PRIVATE_KEY must be an Ed25519 private key in PKCS#8 PEM');
   return new Tokens(key);
 }
+
+const newPrivateKey = (): string =>
+  generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().trim();

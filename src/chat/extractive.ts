@@ -63,8 +63,10 @@ function rated(passage: PromptPassage, question: string): Candidate[] {
     .filter((sentence) => sentence !== tableHead || /\d/.test(sentence.text))
     .filter(({ text }) => !passage.section.includes(text) && (/\d/.test(text) || text.split(/\s+/).length >= 4))
     .map((sentence) => {
-      const own = coverage(about, sentence.text);
-      const number = wantsNumber && /\d/.test(sentence.text) ? 0.15 : 0;
+      // A row of a table says what its head says of each column.
+      const head = tableHead && sentence.text.includes(' | ') ? tableHead.text : '';
+      const own = coverage(about, sentence.text, head);
+      const number = /\d/.test(sentence.text) ? (wantsNumber ? 0.15 : 0.05) : 0;
       return { ...sentence, passage, score: own === 0 ? 0 : own + around / 2 + number - passage.marker * 0.02 };
     });
 }

@@ -2,6 +2,7 @@ import { Controller, Get, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { Caller, Needs } from '../access/access.guard.js';
 import type { Principal } from '../access/principal.js';
+import { ApiError } from '../errors.js';
 import { Database } from '../platform/database.js';
 import { PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { showId } from '../platform/ids.js';
@@ -25,6 +26,8 @@ export class EventsController {
   @Get()
   @Needs('webhooks:manage')
   async list(@Caller() principal: Principal, @Query() query: PageQuery) {
+    // The list tells of every base of the tenant: not for a caller that may name only some.
+    if (principal.knowledgeBases !== null) throw new ApiError('forbidden');
     const rows = await this.database.as(principal, (tx) =>
       tx.rows<EventRow>(
         `select id, type, sequence, data, request_id, created_at from event

@@ -12,7 +12,7 @@ import { openBase } from '../knowledge/knowledge-bases.js';
 import { type Submission, submit } from '../knowledge/submit.js';
 import { BlobStore, type StoredBlob } from '../platform/blobs.js';
 import { Database } from '../platform/database.js';
-import { Idempotency, type IdempotentRequest } from '../platform/http/idempotency.js';
+import { Idempotency, type IdempotentRequest, isMultipart } from '../platform/http/idempotency.js';
 import { validation } from '../platform/http/validation.js';
 import { receive } from './multipart.js';
 import { JsonDocumentDto, UploadFieldsDto } from './upload.dto.js';
@@ -55,7 +55,7 @@ export class UploadController {
   ) {
     // A base that is not there is said before a large file is taken.
     await this.database.as(principal, (tx) => openBase(tx, principal, kb));
-    if (!request.headers['content-type']?.startsWith('multipart/')) {
+    if (!isMultipart(request)) {
       return this.accept(principal, kb, await this.fromJson(principal, body, request.id), reply);
     }
     const wish = await this.fromMultipart(principal, request);

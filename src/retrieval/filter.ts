@@ -72,12 +72,14 @@ function onColumn(field: string, operator: string, value: unknown, bind: Bind): 
 
 /** `eq` on a list in the metadata means that the list holds the value. */
 function onMetadata(field: string, operator: string, value: unknown, bind: Bind): string {
+  // Before its path is bound: PostgreSQL refuses a parameter that the statement does not use.
+  if (operator === 'in' && list(value).length === 0) return 'false';
   const at = `d.metadata #> ${bind(field.split('.').slice(1))}::text[]`;
   const holds = (one: unknown) => `(${at}) @> ${bind(JSON.stringify(scalar(one)))}::jsonb`;
   if (operator === 'exists') return `((${at}) is not null) = ${bind(flag(value))}::boolean`;
   if (operator === 'eq') return holds(value);
   if (operator === 'ne') return `not coalesce(${holds(value)}, false)`;
-  if (operator === 'in') return list(value).length === 0 ? 'false' : `(${list(value).map(holds).join(' or ')})`;
+  if (operator === 'in') return `(${list(value).map(holds).join(' or ')})`;
   const sign = comparisons[operator as keyof typeof comparisons];
   if (typeof value === 'number' && Number.isFinite(value)) {
     return `case when jsonb_typeof(${at}) = 'number' then (${at})::numeric ${sign} ${bind(String(value))}::numeric end`;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
@@ -95,7 +95,7 @@ async function scratchDatabase() {
   if (!server) return null;
   const name = `lectern_test_${randomUUID().replaceAll('-', '')}`;
   const run = async (sql: string) => {
-    const client = new pg.Client({ connectionString: server });
+    const client = new Client({ connectionString: server });
     await client.connect();
     await client.query(sql);
     await client.end();

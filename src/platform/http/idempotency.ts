@@ -89,6 +89,9 @@ export class Idempotency {
 
 const bySlot = 'tenant_id = $1 and caller = $2 and route = $3 and key = $4';
 
+export const isMultipart = (request: FastifyRequest): boolean =>
+  request.headers['content-type']?.startsWith('multipart/') === true;
+
 /** Whether the answer is asked for as server-sent events. A stream cannot be stored and replayed. */
 export function wantsStream(request: FastifyRequest): boolean {
   const { stream } = (request.body ?? {}) as { stream?: unknown };
@@ -103,8 +106,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
     const request = http.getRequest<IdempotentRequest>();
-    const plain = request.method === 'POST' && !request.headers['content-type']?.startsWith('multipart/');
-    if (!plain || wantsStream(request)) return next.handle();
+    const keyed = request.method === 'POST' && request.headers['idempotency-key'] !== undefined;
+    if (!keyed || isMultipart(request) || wantsStream(request)) return next.handle();
     const content = JSON.stringify(request.body ?? null);
     return from(
       this.idempotency.once(request, http.getResponse<FastifyReply>(), content, () =>

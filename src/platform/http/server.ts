@@ -80,9 +80,13 @@ function limitBody(route: RouteOptions, limits: Record<string, number>): void {
 function nesting(json: string): number {
   let depth = 0;
   let deepest = 0;
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[{]|[\]}]/gs)) {
-    if (token === '[' || token === '{') deepest = Math.max(deepest, ++depth);
-    else if (token === ']' || token === '}') depth--;
+  let quoted = false;
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (quoted && character === '\\') at++;
+    else if (character === '"') quoted = !quoted;
+    else if (!quoted && (character === '{' || character === '[')) deepest = Math.max(deepest, ++depth);
+    else if (!quoted && (character === '}' || character === ']')) depth--;
   }
   return deepest;
 }

@@ -25,7 +25,8 @@ export class JobQueue {
     await this.queues[definition.queue].add(definition.name, clean, {
       attempts: definition.attempts,
       backoff,
-      delay: options.delayMs ?? 0,
+      // A fraction is refused by the PostgreSQL backend.
+      delay: Math.round(options.delayMs ?? 0),
       // A finished job must leave, or a later one with the same key would be taken for it and ignored.
       removeOnComplete: true,
       removeOnFail: definition.key ? true : { age: 604_800, count: 1000 },
