@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { newApiKey } from './access/api-key.js';
 import { Tenants } from './access/tenants.js';
 import { createApp, stopApp } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
@@ -48,10 +49,9 @@ function leave(error: unknown): never {
 
 /** @returns the first API key, if it was made just now */
 async function makeFirstTenant(app: NestFastifyApplication, config: Config): Promise<string | null> {
-  const first = await app.get(Tenants).createFirst();
-  if (!first) return null;
-  await readOrCreateSecretFile(join(config.dataDir, 'first-api-key'), () => first.apiKey);
-  return first.apiKey;
+  const keep = () => readOrCreateSecretFile(join(config.dataDir, 'first-api-key'), newApiKey);
+  const first = await app.get(Tenants).createFirst(keep);
+  return first?.apiKey ?? null;
 }
 
 async function listen(

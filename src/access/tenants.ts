@@ -23,17 +23,20 @@ export class Tenants {
 
   /** @throws ApiError already_exists when the name is taken */
   async create(name: string): Promise<NewTenant> {
-    const created = await this.database.asSystem((tx) => this.insert(tx, name));
+    const created = await this.database.asSystem((tx) => this.insert(tx, name, newApiKey()));
     if (!created) throw new ApiError('already_exists', 'A tenant of this name is already there.');
     return created;
   }
 
-  /** Makes the tenant `default` if the service has no tenant yet. @returns null when there is one already */
-  createFirst(): Promise<NewTenant | null> {
-    return this.database.asSystem(async (tx) => {
-      if (await tx.row('select id from tenant limit 1')) return null;
-      return this.insert(tx, 'default');
-    });
+  /**
+   * Makes the tenant `default` if the service has no tenant yet.
+   * @param keep gives the first key once it is safely kept: a crash in between must not lose it
+   * @returns null when there is a tenant already
+   */
+  async createFirst(keep: () => Promise<string> = async () => newApiKey()): Promise<NewTenant | null> {
+    if (await this.database.asSystem((tx) => tx.row('select id from tenant limit 1'))) return null;
+    const apiKey = await keep();
+    return this.database.asSystem((tx) => this.insert(tx, 'default', apiKey));
   }
 
   /** The tenant that the admin key names by id, or `default` when it names none. */
@@ -43,14 +46,13 @@ export class Tenants {
     return found?.id ?? null;
   }
 
-  private async insert(tx: Transaction, name: string): Promise<NewTenant | null> {
+  private async insert(tx: Transaction, name: string, apiKey: string): Promise<NewTenant | null> {
     const id = newId();
     const made = await tx.run('insert into tenant (id, name) values ($1, $2) on conflict (name) do nothing', [
       id,
       name,
     ]);
     if (made === 0) return null;
-    const apiKey = newApiKey();
     await tx.run('insert into api_key (id, tenant_id, name, key_hash, scopes) values ($1, $2, $3, $4, $5)', [
       newId(),
       id,
