@@ -109,6 +109,7 @@ function read(reader: Reader) {
       statementTimeoutMs: reader.integer('STATEMENT_TIMEOUT_MS', 30_000, 1000, 600_000),
     },
     redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,
+    redisPrefix: reader.text('REDIS_PREFIX') ?? 'lectern',
     outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
     embedding: reader.remoteModel('EMBEDDING', 30_000),
     chat: reader.remoteModel('CHAT', 30_000),

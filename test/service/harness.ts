@@ -44,7 +44,7 @@ export async function startService(options: { env?: Record<string, string> } = {
     HOST: '127.0.0.1',
     LOG_LEVEL: 'silent',
     ADMIN_API_KEY: adminKey,
-    ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'] } : {}),
+    ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),
     ...options.env,
   });
   const app = await createApp(config);
@@ -103,5 +103,5 @@ async function scratchDatabase() {
   await run(`create database ${name}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => run(`drop database ${name} with (force)`) };
+  return { name, url: url.href, drop: () => run(`drop database ${name} with (force)`) };
 }

@@ -108,8 +108,8 @@ describe('an API key', () => {
       await service.call('POST', '/v1/tokens', { key: small.key, body: { subject: 'ada', ...wider } }),
     ];
     expect(attempts.map(({ status }) => status)).toEqual([403, 403, 403]);
-    expect(await works(large.key), 'a refused rotation changes nothing').toBe(false);
-    expect((await service.call('GET', keys(), { key: large.key })).status).toBe(200);
+    const unchanged = await service.call('GET', keys(), { key: large.key });
+    expect(unchanged.status, 'a refused rotation changes nothing').toBe(200);
   });
 
   it('cannot be made or rotated by a caller limited to some knowledge bases: a key reaches all', async () => {
@@ -128,7 +128,6 @@ describe('an API key', () => {
     ] as const) {
       expect((await service.call('POST', path, { key: service.adminKey, body })).status).toBe(400);
     }
-    expect(await works(await signToken(service, tenant, { scope: 'search' }))).toBe(true);
   });
 });
 

@@ -14,7 +14,7 @@ import { HeavyProcessor, LightProcessor } from './processors.js';
 function connection(config: Config, pool: Pool) {
   if (config.redisUrl) {
     setDefaultBackendFactory();
-    return { connection: { url: config.redisUrl, maxRetriesPerRequest: null } };
+    return { prefix: config.redisPrefix, connection: { url: config.redisUrl, maxRetriesPerRequest: null } };
   }
   setDefaultBackendFactory(createPostgresBackend);
   return { connection: pool as never };
