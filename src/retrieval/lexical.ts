@@ -8,7 +8,9 @@ const maxTerms = 32;
 
 /** The pieces of the ranking statement that make up the lexical leg. */
 export interface LexicalLeg {
-  /** Columns `t1 … tn` for the select list over `chunk c` and `permitted p`: how often each term occurs. */
+  /** Columns `w1 … wn` for the select list over `document d`: how often each term occurs in its title. */
+  titleColumns: string;
+  /** Columns `t1 … tn` for the select list over `chunk c` and those: how often each term occurs in a passage. */
   columns: string;
   /** Columns for the aggregate over `passage`: N, the mean length and each term's document frequency. */
   totals: string;
@@ -35,7 +37,7 @@ export function lexicalLeg(question: string, parameters: unknown[]): LexicalLeg 
   if (counts.length === 0) return null;
   const numbered = counts.map(([term, count], index) => {
     const vector = `$${parameters.push(termVector(new Map([[term, 1]])))}::sparsevec`;
-    return { name: `t${index + 1}`, df: `df${index + 1}`, vector, count };
+    return { name: `t${index + 1}`, title: `w${index + 1}`, df: `df${index + 1}`, vector, count };
   });
   const sum = (part: (term: (typeof numbered)[number]) => string) => numbered.map(part).join(' + ');
   return {

@@ -68,26 +68,28 @@ export async function rank(
   const empty = 'select null::uuid as id, null::float8 as score, null::float8 as coverage where false';
   return tx.rows<RankedRow>(
     `with permitted as materialized (
-       select d.id, d.title_terms from document d where d.knowledge_base_id = $1 and ${visible} and ${filter}
+       select d.id ${lexical ? `, ${lexical.titleColumns}` : ''} from document d where d.knowledge_base_id = $1 and ${visible} and ${filter}
      ), passage as materialized (
        select c.id, c.tokens as length ${lexical ? `, ${lexical.columns}` : ''}
        from chunk c join permitted p on p.id = c.document_id where c.index_id = ${index} and c.visible @> $2::int
-     ), totals as (
+     ), totals as materialized (
        select ${lexical ? lexical.totals : '1'} from passage
-     ), keyword as (
+     ), keyword as materialized (
        ${lexical ? `select id, (${lexical.score})::float8 as score, (${lexical.coverage})::float8 as coverage from passage, totals where ${lexical.matches} order by score desc, id limit ${legDepth}` : empty}
-     ), semantic as (
-       ${vector ? `select p.id, 1 - (v.embedding <=> ${vector}) as score from passage p join chunk_vector v on v.index_id = ${index} and v.chunk_id = p.id order by v.embedding <=> ${vector}, p.id limit ${legDepth}` : empty}
-     ), fused as (
+     ), semantic as materialized (
+       ${vector ? `select v.chunk_id as id, 1 - (v.embedding <=> ${vector}) as score from chunk_vector v where v.index_id = ${index} and v.chunk_id in (select id from passage) order by v.embedding <=> ${vector}, v.chunk_id limit ${legDepth}` : empty}
+     ), fused as materialized (
        select coalesce(k.id, s.id) as id, k.score as keyword, s.score as semantic, k.coverage,
          ${wish.keyword && vector ? `${1 - wish.alpha} * coalesce(${minMax('k')}, 0) + ${wish.alpha} * coalesce(${minMax('s')}, 0)` : 'coalesce(k.score, s.score)'} as score
-       from keyword k full join semantic s on s.id = k.id
+       from keyword k full join semantic s on s.id = k.id order by score desc, id limit $3
      )
      select f.id as chunk_id, f.score, f.keyword, f.semantic, f.coverage, d.id as document_id, d.external_id, d.title, d.source_url,
        d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
        c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.text
-     from fused f join chunk c on c.index_id = ${index} and c.id = f.id join document d on d.id = c.document_id
-     order by f.score desc, f.id limit $3`,
+     from fused f
+       cross join lateral (select * from chunk c where c.index_id = ${index} and c.id = f.id offset 0) c
+       join document d on d.id = c.document_id
+     order by f.score desc, f.id`,
     parameters,
   );
 }

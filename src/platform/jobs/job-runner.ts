@@ -67,6 +67,8 @@ export class JobRunner implements OnApplicationBootstrap, OnApplicationShutdown 
   async onApplicationShutdown(): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
     this.listener?.release(true);
+    if (this.config.role === 'api') return;
+    await Promise.all([this.heavy, this.light].map(({ worker }) => worker.close()));
     await Promise.all(this.running);
   }
 
