@@ -61,10 +61,10 @@ async function listen(
   firstKey: string | null,
 ): Promise<void> {
   await app.listen(config.port, config.host);
-  const url = (await app.getUrl())
-    .replace('[::1]', 'localhost')
-    .replace('127.0.0.1', 'localhost')
-    .replace('0.0.0.0', 'localhost');
+  // An address that means "every interface" is not one to paste.
+  const url = ['0.0.0.0', '::'].includes(config.host)
+    ? `http://localhost:${new URL(await app.getUrl()).port}`
+    : await app.getUrl();
   logger.info({ url, startedInMs: Math.round(process.uptime() * 1000) }, 'listening');
   process.stdout.write(greeting(url, config, firstKey));
 }

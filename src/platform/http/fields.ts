@@ -114,5 +114,5 @@ export function ObjectField(options: FieldOptions = {}): PropertyDecorator {
 }
 
 export function NestedField<T extends object>(of: () => new () => T, options: FieldOptions = {}): PropertyDecorator {
-  return field(options, { type: of }, IsObject(), ValidateNested(), Type(of));
+  return field(options, { type: () => of() }, IsObject(), ValidateNested(), Type(of));
 }
