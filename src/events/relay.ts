@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Database, type TenantScope } from '../platform/database.js';
-import { Sweep } from '../platform/jobs/handlers.js';
+import { Frees, Sweep } from '../platform/jobs/handlers.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import type { EventType } from './catalogue.js';
 import { outboxChannel } from './outbox.js';
@@ -51,6 +51,13 @@ export class Relay {
   @Sweep(1000, outboxChannel)
   async relay(): Promise<void> {
     while ((await this.relayBatch()) === batch);
+  }
+
+  @Frees()
+  async freeClaims(): Promise<void> {
+    await this.database.asSystem((tx) =>
+      tx.run('update event set claimed_until = null where dispatched_at is null and claimed_until is not null'),
+    );
   }
 
   private async relayBatch(): Promise<number> {

@@ -4,6 +4,7 @@ import { PermanentFailure } from '../errors.js';
 import { record } from '../events/outbox.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
+import { Frees } from '../platform/jobs/handlers.js';
 import { wellFormed } from '../platform/text.js';
 import type { RevisionStatus } from './documents.js';
 import type { Pipeline } from './pipeline.js';
@@ -167,6 +168,20 @@ export class Revisions {
         );
       }
     });
+  }
+
+  /** Ends the lease and the waiting time of every unfinished revision: the next sweep announces them all. */
+  @Frees()
+  async freeAll(): Promise<void> {
+    const unfinished = `status in ('queued', 'parsing', 'chunking', 'embedding') and lease_expires_at > now()`;
+    const tenants = await this.database.asSystem((tx) =>
+      tx.rows<{ tenant_id: string }>(`select distinct tenant_id from revision where ${unfinished}`),
+    );
+    for (const { tenant_id: tenantId } of tenants) {
+      await this.database.as({ tenantId }, (tx) =>
+        tx.run(`update revision set lease_expires_at = now() where ${unfinished}`),
+      );
+    }
   }
 
   private waiting(tx: Transaction, id: string): Promise<LeaseRow | null> {

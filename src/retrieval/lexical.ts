@@ -12,10 +12,12 @@ export interface LexicalLeg {
   titleColumns: string;
   /** Columns `t1 … tn` for the select list over `chunk c` and those: how often each term occurs in a passage. */
   columns: string;
-  /** Columns for the aggregate over `passage`: N, the mean length and each term's document frequency. */
+  /** Columns for the aggregate over `passage`: the mean length and each term's idf. */
   totals: string;
-  /** The BM25 score over `passage` and `totals`. */
+  /** The BM25 score over `passage` with its `norm`, and `totals`. */
   score: string;
+  /** The `norm` of a passage: what its length adds to each term's frequency in the denominator. */
+  norm: string;
   /** The share, 0 to 1, of the question's weight (summed idf) that a passage holds. */
   coverage: string;
   /** Whether a passage holds any term at all. */
@@ -37,25 +39,21 @@ export function lexicalLeg(question: string, parameters: unknown[]): LexicalLeg 
   if (counts.length === 0) return null;
   const numbered = counts.map(([term, count], index) => {
     const vector = `$${parameters.push(termVector(new Map([[term, 1]])))}::sparsevec`;
-    return { name: `t${index + 1}`, title: `w${index + 1}`, df: `df${index + 1}`, vector, count };
+    return { name: `t${index + 1}`, title: `w${index + 1}`, idf: `idf${index + 1}`, vector, count };
   });
   const sum = (part: (term: (typeof numbered)[number]) => string) => numbered.map(part).join(' + ');
   return {
-    columns: numbered
-      .map(({ name, vector }) => `-(c.terms <#> ${vector}) - (p.title_terms <#> ${vector}) as ${name}`)
-      .join(', '),
-    totals: [
-      'count(*)::float8 as n',
-      'avg(length)::float8 as mean',
-      ...numbered.map(({ name, df }) => `count(*) filter (where ${name} > 0)::float8 as ${df}`),
-    ].join(', '),
-    score: sum(
-      ({ name, df, count }) =>
-        `${count} * ${idf(df)} * ${name} * ${k1 + 1} / (${name} + ${k1} * (${1 - b} + ${b} * length / mean))`,
-    ),
-    coverage: `(${sum(({ name, df }) => `case when ${name} > 0 then ${idf(df)} else 0 end`)}) / (${sum(({ df }) => idf(df))})`,
+    titleColumns: numbered.map(({ title, vector }) => `-(d.title_terms <#> ${vector}) as ${title}`).join(', '),
+    columns: numbered.map(({ name, title, vector }) => `p.${title} - (c.terms <#> ${vector}) as ${name}`).join(', '),
+    totals: ['avg(length) as mean', ...numbered.map(({ name, idf }) => `${idfOf(name)} as ${idf}`)].join(', '),
+    score: sum(({ name, idf, count }) => `${count} * ${idf} * ${name} * ${k1 + 1} / (${name} + norm)`),
+    norm: `${k1} * (${1 - b} + ${b} * length / mean)`,
+    coverage: `(${sum(({ name, idf }) => `case when ${name} > 0 then ${idf} else 0 end`)}) / (${sum(({ idf }) => idf)})`,
     matches: numbered.map(({ name }) => `${name} > 0`).join(' or '),
   };
 }
 
-const idf = (df: string): string => `ln(1 + (n - ${df} + 0.5) / (${df} + 0.5))`;
+function idfOf(term: string): string {
+  const df = `count(*) filter (where ${term} > 0)`;
+  return `ln(1 + (count(*) - ${df} + 0.5::float8) / (${df} + 0.5::float8))`;
+}

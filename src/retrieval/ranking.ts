@@ -66,21 +66,33 @@ export async function rank(
   // The index's number is written out, not bound: only then does the planner leave the other indexes' partitions alone.
   const index = Math.trunc(target.indexId);
   const empty = 'select null::uuid as id, null::float8 as score, null::float8 as coverage where false';
+  const keyword = lexical
+    ? `select id, ${lexical.score} as score, ${lexical.coverage} as coverage
+       from (select *, ${lexical.norm} as norm from passage, totals where ${lexical.matches} offset 0) p
+       order by score desc, id limit ${legDepth}`
+    : empty;
+  const semantic = vector
+    ? `select v.chunk_id as id, 1 - (v.embedding <=> ${vector}) as score from chunk_vector v
+       where v.index_id = ${index} and v.chunk_id in (select id from passage)
+       order by v.embedding <=> ${vector}, v.chunk_id limit ${legDepth}`
+    : empty;
+  const blend = `${1 - wish.alpha} * coalesce(${minMax('k')}, 0) + ${wish.alpha} * coalesce(${minMax('s')}, 0)`;
+  // Every step is materialized and the last join looks each chunk up: nothing keeps statistics of the tables on the
+  // embedded engine, and left to itself the planner computed `totals` once a row (18 s for 9,300 chunks, now 60 ms).
   return tx.rows<RankedRow>(
     `with permitted as materialized (
-       select d.id ${lexical ? `, ${lexical.titleColumns}` : ''} from document d where d.knowledge_base_id = $1 and ${visible} and ${filter}
+       select d.id ${lexical ? `, ${lexical.titleColumns}` : ''} from document d
+       where d.knowledge_base_id = $1 and ${visible} and ${filter}
      ), passage as materialized (
-       select c.id, c.tokens as length ${lexical ? `, ${lexical.columns}` : ''}
+       select c.id, c.tokens::float8 as length ${lexical ? `, ${lexical.columns}` : ''}
        from chunk c join permitted p on p.id = c.document_id where c.index_id = ${index} and c.visible @> $2::int
      ), totals as materialized (
        select ${lexical ? lexical.totals : '1'} from passage
-     ), keyword as materialized (
-       ${lexical ? `select id, (${lexical.score})::float8 as score, (${lexical.coverage})::float8 as coverage from passage, totals where ${lexical.matches} order by score desc, id limit ${legDepth}` : empty}
-     ), semantic as materialized (
-       ${vector ? `select v.chunk_id as id, 1 - (v.embedding <=> ${vector}) as score from chunk_vector v where v.index_id = ${index} and v.chunk_id in (select id from passage) order by v.embedding <=> ${vector}, v.chunk_id limit ${legDepth}` : empty}
+     ), keyword as materialized (${keyword}
+     ), semantic as materialized (${semantic}
      ), fused as materialized (
        select coalesce(k.id, s.id) as id, k.score as keyword, s.score as semantic, k.coverage,
-         ${wish.keyword && vector ? `${1 - wish.alpha} * coalesce(${minMax('k')}, 0) + ${wish.alpha} * coalesce(${minMax('s')}, 0)` : 'coalesce(k.score, s.score)'} as score
+         ${wish.keyword && vector ? blend : 'coalesce(k.score, s.score)'} as score
        from keyword k full join semantic s on s.id = k.id order by score desc, id limit $3
      )
      select f.id as chunk_id, f.score, f.keyword, f.semantic, f.coverage, d.id as document_id, d.external_id, d.title, d.source_url,

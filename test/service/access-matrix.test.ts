@@ -149,7 +149,10 @@ describe('the guard', () => {
       ]);
       const powerless = callers['a token without a group'];
       if (routes[route]?.includes('search')) return;
-      expect(await knock(route, powerless?.credential ?? '')).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+      expect(await knock(route, powerless?.credential ?? '')).toMatchObject({
+        status: 403,
+        body: { code: 'forbidden' },
+      });
     },
   );
 

@@ -40,7 +40,11 @@ beforeAll(async () => {
     ada: await makeToken(service, tenant.key, { subject: 'ada', groups: ['hr'], scopes: reader }),
     bob: await makeToken(service, tenant.key, { subject: 'bob', groups: ['hr'], scopes: reader }),
     cat: await makeToken(service, tenant.key, { subject: 'cat', scopes: reader }),
-    auditor: await makeToken(service, tenant.key, { subject: 'auditor', groups: ['hr'], scopes: [...reader, 'documents:read-all'] }),
+    auditor: await makeToken(service, tenant.key, {
+      subject: 'auditor',
+      groups: ['hr'],
+      scopes: [...reader, 'documents:read-all'],
+    }),
   };
 });
 
@@ -50,7 +54,10 @@ const at = (path = '') => `/v1/knowledge-bases/${base.id}${path}`;
 const get = (path: string, key: string) => service.call('GET', at(path), { key });
 
 async function found(key: string, mode = 'hybrid', topK = 50): Promise<string[]> {
-  const answer = await service.call('POST', at('/search'), { key, body: { query: 'canary of annual leave', mode, topK } });
+  const answer = await service.call('POST', at('/search'), {
+    key,
+    body: { query: 'canary of annual leave', mode, topK },
+  });
   return answer.body.results.map((result: { document: { externalId: string } }) => result.document.externalId).sort();
 }
 
@@ -62,26 +69,32 @@ const patchAccess = (name: Name, access: object) =>
   service.call('PATCH', at(`/documents/${ids.get(name)}`), { key: tenant.key, body: { access } });
 
 describe('a restricted document', () => {
-  it.each(Object.keys(seen) as (keyof typeof people)[])('is there for %s exactly where a grant says so: search, list, count', async (who) => {
-    const key = people[who];
-    for (const mode of ['hybrid', 'keyword', 'semantic']) expect(await found(key, mode), mode).toEqual(seen[who]);
-    expect(await listed(key)).toEqual(seen[who]);
-    expect((await get('', key)).body.documents).toBe(seen[who].length);
-    const bases = (await service.call('GET', '/v1/knowledge-bases', { key })).body.data;
-    expect(bases.map((one: { documents: number }) => one.documents)).toEqual([seen[who].length]);
-  });
+  it.each(Object.keys(seen) as (keyof typeof people)[])(
+    'is there for %s exactly where a grant says so: search, list, count',
+    async (who) => {
+      const key = people[who];
+      for (const mode of ['hybrid', 'keyword', 'semantic']) expect(await found(key, mode), mode).toEqual(seen[who]);
+      expect(await listed(key)).toEqual(seen[who]);
+      expect((await get('', key)).body.documents).toBe(seen[who].length);
+      const bases = (await service.call('GET', '/v1/knowledge-bases', { key })).body.data;
+      expect(bases.map((one: { documents: number }) => one.documents)).toEqual([seen[who].length]);
+    },
+  );
 
-  it.each(Object.keys(seen) as (keyof typeof people)[])('answers %s by its id like any other absent one', async (who) => {
-    for (const [name, id] of ids) {
-      for (const tail of ['', '/content', '/content?format=original', '/chunks']) {
-        const { status, text } = await get(`/documents/${id}${tail}`, people[who]);
-        expect(status, `${name}${tail}`).toBe(seen[who].includes(name) ? 200 : 404);
-        if (status === 404) expect(text).not.toContain(name);
+  it.each(Object.keys(seen) as (keyof typeof people)[])(
+    'answers %s by its id like any other absent one',
+    async (who) => {
+      for (const [name, id] of ids) {
+        for (const tail of ['', '/content', '/content?format=original', '/chunks']) {
+          const { status, text } = await get(`/documents/${id}${tail}`, people[who]);
+          expect(status, `${name}${tail}`).toBe(seen[who].includes(name) ? 200 : 404);
+          if (status === 404) expect(text).not.toContain(name);
+        }
+        const byExternalId = (await get(`/documents?externalId=${name}`, people[who])).body.data;
+        expect(byExternalId).toHaveLength(seen[who].includes(name) ? 1 : 0);
       }
-      const byExternalId = (await get(`/documents?externalId=${name}`, people[who])).body.data;
-      expect(byExternalId).toHaveLength(seen[who].includes(name) ? 1 : 0);
-    }
-  });
+    },
+  );
 
   it('takes no place in a ranking: a caller who asks for k gets k of what they may see', async () => {
     expect(await found(people.ada, 'hybrid', 3)).toHaveLength(3);
@@ -114,9 +127,15 @@ describe('a grant', () => {
   it('is not versioned: a rollback brings text back, not access', async () => {
     const mine = await makeBase(service, tenant.key);
     const path = `/v1/knowledge-bases/${mine.id}`;
-    const document = await makeDocument(service, mine, { externalId: 'secret', access: { visibility: 'restricted', allow: ['group:hr'] } });
+    const document = await makeDocument(service, mine, {
+      externalId: 'secret',
+      access: { visibility: 'restricted', allow: ['group:hr'] },
+    });
     await makeDocument(service, mine, { externalId: 'secret', content: 'Everyone has 30 days of annual leave.' });
-    await service.call('PATCH', `${path}/documents/${document.id}`, { key: tenant.key, body: { access: { visibility: 'restricted' } } });
+    await service.call('PATCH', `${path}/documents/${document.id}`, {
+      key: tenant.key,
+      body: { access: { visibility: 'restricted' } },
+    });
     expect((await service.call('POST', `${path}/versions/1/activate`, { key: tenant.key })).status).toBe(200);
     const ask = (key: string) => service.call('POST', `${path}/search`, { key, body: { query: 'annual leave' } });
     expect((await ask(people.ada)).body.results).toEqual([]);
@@ -124,14 +143,22 @@ describe('a grant', () => {
   });
 
   it('to a user is not one to a group of the same name', async () => {
-    const asGroup = await makeToken(service, tenant.key, { subject: 'eve', groups: ['cat', 'user:cat'], scopes: ['search'] });
+    const asGroup = await makeToken(service, tenant.key, {
+      subject: 'eve',
+      groups: ['cat', 'user:cat'],
+      scopes: ['search'],
+    });
     expect(await found(asGroup)).toEqual(['allButHr', 'open']);
   });
 });
 
 describe('a caller', () => {
   it('with a key made for a person sees what that person sees', async () => {
-    const { key } = await makeKey(service, tenant.key, { scopes: ['documents:read', 'search'], subject: 'bob', groups: ['hr'] });
+    const { key } = await makeKey(service, tenant.key, {
+      scopes: ['documents:read', 'search'],
+      subject: 'bob',
+      groups: ['hr'],
+    });
     expect([await found(key), await listed(key)]).toEqual([seen.bob, seen.bob]);
   });
 
@@ -145,11 +172,17 @@ describe('a caller', () => {
 
   it('limited to some knowledge bases gets for another what one gets for a base that is not there', async () => {
     const other = await makeBase(service, tenant.key);
-    const limited = await makeToken(service, tenant.key, { scopes: ['search', 'documents:read'], knowledgeBases: [other.id] });
+    const limited = await makeToken(service, tenant.key, {
+      scopes: ['search', 'documents:read'],
+      knowledgeBases: [other.id],
+    });
     const headers = { 'x-request-id': 'same' };
     for (const tail of ['', '/documents', `/documents/${ids.get('open')}`]) {
       const hidden = await service.call('GET', at(tail), { key: limited, headers });
-      const absent = await service.call('GET', at(tail).replace(base.id, 'kb_00000000-0000-7000-8000-000000000000'), { key: limited, headers });
+      const absent = await service.call('GET', at(tail).replace(base.id, 'kb_00000000-0000-7000-8000-000000000000'), {
+        key: limited,
+        headers,
+      });
       expect([hidden.status, hidden.text]).toEqual([404, absent.text]);
     }
     const search = await service.call('POST', at('/search'), { key: limited, body: { query: 'canary' } });
@@ -161,8 +194,16 @@ describe('a caller', () => {
     const writer = await makeToken(service, tenant.key, { subject: 'cat', scopes: ['documents:write'] });
     const body = { externalId: 'hr', content: 'overwritten' };
     expect((await service.call('POST', at('/documents'), { key: writer, body })).status).toBe(404);
-    for (const [method, tail] of [['PATCH', ''], ['DELETE', ''], ['POST', '/unpublish'], ['POST', '/retry']] as const) {
-      const answer = await service.call(method, at(`/documents/${ids.get('hr')}${tail}`), { key: writer, body: method === 'PATCH' ? { title: 'x' } : undefined });
+    for (const [method, tail] of [
+      ['PATCH', ''],
+      ['DELETE', ''],
+      ['POST', '/unpublish'],
+      ['POST', '/retry'],
+    ] as const) {
+      const answer = await service.call(method, at(`/documents/${ids.get('hr')}${tail}`), {
+        key: writer,
+        body: method === 'PATCH' ? { title: 'x' } : undefined,
+      });
       expect(answer.status, `${method} ${tail}`).toBe(404);
     }
     expect(await found(people.ada)).toEqual(seen.ada);

@@ -17,7 +17,8 @@ beforeEach(async () => {
 afterAll(() => service.stop());
 
 /** A call that every credential of ours may make; the request id is fixed, so that bodies can be compared. */
-const enter = (key: string | null) => service.call('GET', '/v1/knowledge-bases', { key, headers: { 'x-request-id': 'same' } });
+const enter = (key: string | null) =>
+  service.call('GET', '/v1/knowledge-bases', { key, headers: { 'x-request-id': 'same' } });
 const works = async (key: string) => (await enter(key)).status === 200;
 const keys = (id = '') => `/v1/api-keys${id && `/${id}`}`;
 
@@ -42,9 +43,13 @@ describe('an API key', () => {
     const { id, key } = await makeKey(service, tenant.key, { scopes: ['search'], subject: 'ada', groups: ['hr'] });
     expect(key).toMatch(/^lk_[0-9A-Za-z]{36}$/);
     const listed = await service.call('GET', keys(), { key: tenant.key });
-    expect(listed.body.data).toContainEqual(expect.objectContaining({ id, scopes: ['search'], subject: 'ada', groups: ['hr'] }));
+    expect(listed.body.data).toContainEqual(
+      expect.objectContaining({ id, scopes: ['search'], subject: 'ada', groups: ['hr'] }),
+    );
     expect(listed.text).not.toContain(key);
-    const rows = await service.database().as({ tenantId: tenant.uuid }, (tx) => tx.rows<{ row: string }>('select k::text as row from api_key k'));
+    const rows = await service
+      .database()
+      .as({ tenantId: tenant.uuid }, (tx) => tx.rows<{ row: string }>('select k::text as row from api_key k'));
     const stored = rows.map(({ row }) => row).join('\n');
     for (const form of [key, key.slice(3, 33), Buffer.from(key).toString('hex'), Buffer.from(key).toString('base64')]) {
       expect(stored).not.toContain(form);
@@ -52,7 +57,8 @@ describe('an API key', () => {
   });
 
   it('with a typo is refused without a query, an unknown one with a query, and both in the same words', async () => {
-    const flip = (at: number) => `${tenant.key.slice(0, at)}${tenant.key[at] === 'a' ? 'b' : 'a'}${tenant.key.slice(at + 1)}`;
+    const flip = (at: number) =>
+      `${tenant.key.slice(0, at)}${tenant.key[at] === 'a' ? 'b' : 'a'}${tenant.key.slice(at + 1)}`;
     expect(await transactionsDuring(() => enter(flip(10)))).toBe(0);
     expect(await transactionsDuring(() => enter(flip(38)))).toBe(0);
     expect(await transactionsDuring(() => enter(`${tenant.key}a`))).toBe(0);
@@ -131,10 +137,14 @@ describe('an API key', () => {
   });
 });
 
+const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+const tokenFor = (ttlSeconds?: number) =>
+  service.call('POST', '/v1/tokens', { key: tenant.key, body: { subject: 'ada', scopes: ['search'], ttlSeconds } });
+
 describe('a token', () => {
   it('is refused in the same words whatever is wrong with it', async () => {
     const pem = createPublicKey(await signingKey(service)).export({ type: 'spki', format: 'pem' });
-    const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const good = await signToken(service, tenant);
     const [header = '', payload = '', signature = ''] = good.split('.');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
@@ -166,10 +176,15 @@ describe('a token', () => {
   });
 
   it('lives an hour at most, and a quarter of one when nothing is said', async () => {
-    const ask = (ttlSeconds?: number) => service.call('POST', '/v1/tokens', { key: tenant.key, body: { subject: 'ada', scopes: ['search'], ttlSeconds } });
-    expect(await ask(3601)).toMatchObject({ status: 400, body: { code: 'validation_failed', errors: [{ field: 'ttlSeconds' }] } });
-    for (const [wished, seconds] of [[3600, 3600], [undefined, 900]] as const) {
-      const left = Date.parse((await ask(wished)).body.expiresAt) - Date.now();
+    expect(await tokenFor(3601)).toMatchObject({
+      status: 400,
+      body: { code: 'validation_failed', errors: [{ field: 'ttlSeconds' }] },
+    });
+    for (const [wished, seconds] of [
+      [3600, 3600],
+      [undefined, 900],
+    ] as const) {
+      const left = Date.parse((await tokenFor(wished)).body.expiresAt) - Date.now();
       expect(Math.abs(left / 1000 - seconds)).toBeLessThan(10);
     }
   });
@@ -189,7 +204,8 @@ describe('a token', () => {
 describe('the admin key', () => {
   it('acts in the tenant that X-Tenant-Id names, and a tenant that is not there is a 404', async () => {
     const { id } = await makeBase(service, tenant.key);
-    const as = (name: string) => service.call('GET', `/v1/knowledge-bases/${id}`, { key: service.adminKey, headers: { 'x-tenant-id': name } });
+    const as = (name: string) =>
+      service.call('GET', `/v1/knowledge-bases/${id}`, { key: service.adminKey, headers: { 'x-tenant-id': name } });
     expect((await as(tenant.id)).status).toBe(200);
     expect((await as((await makeTenant(service)).id)).status).toBe(404);
     expect((await as('ten_00000000-0000-0000-0000-000000000000')).status).toBe(404);

@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Base, everyScope, made, makeBase, makeDocument, makeKey, makeTenant, newId, type Tenant } from './callers.js';
+import {
+  type Base,
+  everyScope,
+  made,
+  makeBase,
+  makeDocument,
+  makeKey,
+  makeTenant,
+  newId,
+  type Tenant,
+} from './callers.js';
 import { type Answer, type Service, startService } from './harness.js';
-import { checkTenantWall } from '../../src/access/wall.js';
 
 type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv', string>;
 
@@ -28,7 +37,8 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 async function oneOfEverything({ key }: Tenant): Promise<Ids> {
-  const create = async (path: string, body?: object): Promise<Answer['body']> => made(await service.call('POST', path, { key, body }));
+  const create = async (path: string, body?: object): Promise<Answer['body']> =>
+    made(await service.call('POST', path, { key, body }));
   const base = await makeBase(service, key);
   const document = await makeDocument(service, base, { externalId: 'leave' });
   const endpoint = await create('/v1/webhook-endpoints', { url: 'http://127.0.0.1:9/', events: ['*'] });
@@ -68,7 +78,13 @@ const bodies: [RegExp, object][] = [
   [/^POST .*rotate$/, {}],
 ];
 
-const kinds: [string, keyof Ids][] = [['documents/', 'doc'], ['api-keys/', 'key'], ['endpoints/', 'whe'], ['deliveries/', 'del'], ['sources/', 'cms']];
+const kinds: [string, keyof Ids][] = [
+  ['documents/', 'doc'],
+  ['api-keys/', 'key'],
+  ['endpoints/', 'whe'],
+  ['deliveries/', 'del'],
+  ['sources/', 'cms'],
+];
 
 /** Calls a route about these things; the request id is fixed, so that answers can be compared. */
 function about(route: string, ids: Ids, key: string): Promise<Answer> {
@@ -87,13 +103,25 @@ function whole({ status, text, headers }: Answer) {
 async function differences(calls: Record<string, (ids: Ids) => Promise<Answer>>, known: Ids): Promise<string[]> {
   const found: string[] = [];
   for (const [name, ask] of Object.entries(calls)) {
-    const [there, absent] = [whole(await ask(known)), whole(await ask({ ...randomIds(), ...(known.kb === foreign.kb ? {} : { kb: known.kb }) }))];
-    if (there.status !== 404 || JSON.stringify(there) !== JSON.stringify(absent)) found.push(`${name}: ${there.text} ${absent.text}`);
+    const [there, absent] = [
+      whole(await ask(known)),
+      whole(await ask({ ...randomIds(), ...(known.kb === foreign.kb ? {} : { kb: known.kb }) })),
+    ];
+    if (there.status !== 404 || JSON.stringify(there) !== JSON.stringify(absent))
+      found.push(`${name}: ${there.text} ${absent.text}`);
   }
   return found;
 }
 
-const callsOf = (chosen: string[]) => Object.fromEntries(chosen.map((route) => [route, (ids: Ids) => about(route, ids, own.key)]));
+const callsOf = (chosen: string[]) =>
+  Object.fromEntries(chosen.map((route) => [route, (ids: Ids) => about(route, ids, own.key)]));
+
+/** A hook without a signature. */
+const hook = (id: string) =>
+  service.call('POST', `/v1/hooks/${id}`, { key: null, body: {}, headers: { 'x-request-id': 'same' } });
+
+/** Deletes come last, of documents before those of their bases. */
+const order = (route: string) => (route.startsWith('DELETE') ? 1000 - route.length : 0);
 
 describe('what belongs to the other tenant', () => {
   it('answers every route that names an id like a thing that is nowhere, byte for byte', async () => {
@@ -110,13 +138,17 @@ describe('what belongs to the other tenant', () => {
   it('is not reached by an id in a body or a query', async () => {
     const ask = (method: string, path: string, body?: object) =>
       service.call(method, path, { key: own.key, body, headers: { 'x-request-id': 'same' } });
-    const document = (await service.call('GET', `/v1/knowledge-bases/${ownBase.id}/documents`, { key: own.key })).body.data[0];
+    const document = (await service.call('GET', `/v1/knowledge-bases/${ownBase.id}/documents`, { key: own.key })).body
+      .data[0];
     const calls = {
       chat: ({ kb }: Ids) => ask('POST', '/v1/chat', { knowledgeBases: [kb], message: 'leave' }),
-      'chat beside a base of one’s own': ({ kb }: Ids) => ask('POST', '/v1/chat', { knowledgeBases: [ownBase.id, kb], message: 'leave' }),
-      conversation: ({ conv }: Ids) => ask('POST', '/v1/chat', { knowledgeBases: [ownBase.id], message: 'leave', conversationId: conv }),
+      'chat beside a base of one’s own': ({ kb }: Ids) =>
+        ask('POST', '/v1/chat', { knowledgeBases: [ownBase.id, kb], message: 'leave' }),
+      conversation: ({ conv }: Ids) =>
+        ask('POST', '/v1/chat', { knowledgeBases: [ownBase.id], message: 'leave', conversationId: conv }),
       source: ({ kb }: Ids) => ask('POST', '/v1/cms-sources', { knowledgeBaseId: kb }),
-      revision: ({ rev }: Ids) => ask('GET', `/v1/knowledge-bases/${ownBase.id}/documents/${document.id}/content?revision=${rev}`),
+      revision: ({ rev }: Ids) =>
+        ask('GET', `/v1/knowledge-bases/${ownBase.id}/documents/${document.id}/content?revision=${rev}`),
     };
     expect(await differences(calls, foreign)).toEqual([]);
     const deliveries = await ask('GET', `/v1/webhook-deliveries?endpointId=${foreign.whe}`);
@@ -124,7 +156,6 @@ describe('what belongs to the other tenant', () => {
   });
 
   it('tells an unsigned hook nothing of which sources there are', async () => {
-    const hook = (id: string) => service.call('POST', `/v1/hooks/${id}`, { key: null, body: {}, headers: { 'x-request-id': 'same' } });
     expect(whole(await hook(foreign.cms))).toEqual(whole(await hook(newId('cms'))));
   });
 
@@ -137,7 +168,14 @@ describe('what belongs to the other tenant', () => {
   });
 
   it('is in none of the lists', async () => {
-    const lists = ['/v1/knowledge-bases', '/v1/api-keys', '/v1/webhook-endpoints', '/v1/webhook-deliveries', '/v1/cms-sources', '/v1/events'];
+    const lists = [
+      '/v1/knowledge-bases',
+      '/v1/api-keys',
+      '/v1/webhook-endpoints',
+      '/v1/webhook-deliveries',
+      '/v1/cms-sources',
+      '/v1/events',
+    ];
     for (const path of lists) {
       const { text, status } = await service.call('GET', `${path}?limit=200`, { key: own.key });
       expect(status, path).toBe(200);
@@ -147,109 +185,10 @@ describe('what belongs to the other tenant', () => {
 
   // The last one: it deletes what the others ask for.
   it('is found by its owner with the very same calls', async () => {
-    const order = (route: string) => (route.startsWith('DELETE') ? 1000 - route.length : 0);
     for (const route of [...routes].sort((a, b) => order(a) - order(b))) {
       const { status, text } = await about(route, foreign, other.key);
       expect([404, 401, 403, 400, 500], `${route} ${text}`).not.toContain(status);
     }
-  });
-});
-
-describe('row-level security', () => {
-  const tables = ({ database }: Service) =>
-    database().asOwner((tx) =>
-      tx.rows<{ name: string; partition: boolean }>(
-        `select c.relname as name, c.relispartition as partition from pg_class c
-         join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
-         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1`,
-      ),
-    );
-
-  const count = async (tenantId: string, table: string, whose: string) => {
-    const sql = `select count(*) filter (where tenant_id::text = $1) as of, count(*) as all from ${table}`;
-    const row = await service.database().as({ tenantId }, (tx) => tx.row<{ of: string; all: string }>(sql, [whose]));
-    return { of: Number(row?.of), all: Number(row?.all) };
-  };
-
-  it('shows a tenant its own rows and nobody else’s, and nobody no row, in every table that has a tenant', async () => {
-    const filled: string[] = [];
-    for (const { name, partition } of await tables(service)) {
-      if (partition) continue; // Not readable by its own name: the next test.
-      const mine = await count(other.uuid, name, other.uuid);
-      expect(mine.all, name).toBe(mine.of);
-      expect(await count(own.uuid, name, other.uuid), name).toMatchObject({ of: 0 });
-      expect(await count('', name, other.uuid), name).toEqual({ of: 0, all: 0 });
-      if (mine.of > 0) filled.push(name);
-    }
-    const known = ['api_key', 'event', 'knowledge_base', 'version', 'document', 'revision', 'parse', 'chunk', 'chunk_vector'];
-    expect(filled).toEqual(expect.arrayContaining([...known, 'webhook_endpoint', 'webhook_delivery', 'cms_source', 'message']));
-  });
-
-  it('keeps a partition from being read by its own name', async () => {
-    const partitions = (await tables(service)).filter(({ partition }) => partition);
-    expect(partitions.length).toBeGreaterThanOrEqual(4);
-    for (const { name } of partitions) {
-      await expect(count(own.uuid, name, other.uuid), name).rejects.toThrow('permission denied');
-    }
-  });
-
-  it('refuses a row written for the other tenant', async () => {
-    const sql = `insert into api_key (id, tenant_id, name, key_hash, scopes) values (gen_random_uuid(), $1, 'planted', '\\x00', '{}')`;
-    const planted = service.database().as({ tenantId: own.uuid }, (tx) => tx.run(sql, [other.uuid]));
-    await expect(planted).rejects.toThrow('row-level security');
-  });
-
-  describe('in a database where somebody broke it', () => {
-    let broken: Service;
-    beforeAll(async () => {
-      broken = await startService();
-      await makeDocument(broken, await makeBase(broken, broken.key));
-    });
-    afterAll(() => broken.stop());
-
-    const run = (sql: string) => broken.database().asOwner((tx) => tx.run(sql));
-    const own = `(tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid)`;
-    const restore = (table: string) => `create policy tenant_wall on ${table} to lectern_app using ${own} with check ${own}`;
-
-    async function refusesWith(harm: string, flaw: string, mend: string): Promise<void> {
-      await run(harm);
-      await expect(checkTenantWall(broken.database()), harm).rejects.toThrow(flaw);
-      await run(mend);
-    }
-
-    it('lets one tenant see another’s rows once a table has none: so the tests above measure something', async () => {
-      const stranger = { tenantId: own.length > 0 ? crypto.randomUUID() : '' };
-      const seen = () => broken.database().as(stranger, (tx) => tx.rows('select 1 from document'));
-      expect(await seen()).toHaveLength(0);
-      await run('alter table document disable row level security');
-      expect(await seen()).toHaveLength(1);
-      await run('alter table document enable row level security');
-      expect(await seen()).toHaveLength(0);
-    });
-
-    it('does not start, whichever table lacks it, does not force it or lost its policy', async () => {
-      await checkTenantWall(broken.database());
-      for (const { name, partition } of await tables(broken)) {
-        const force = `table ${name} does not force row-level security`;
-        await refusesWith(`alter table ${name} disable row level security`, force, `alter table ${name} enable row level security`);
-        await refusesWith(`alter table ${name} no force row level security`, force, `alter table ${name} force row level security`);
-        if (!partition) await refusesWith(`drop policy tenant_wall on ${name}`, `table ${name} has no policy`, restore(name));
-      }
-      await checkTenantWall(broken.database());
-    });
-
-    it('does not start when a policy lets more in than the wall', async () => {
-      const around = 'policy open of table document opens a way around the wall';
-      const close = 'drop policy open on document';
-      await refusesWith('create policy open on document to lectern_app using (true)', around, close);
-      await refusesWith('create policy open on document using (true)', around, close);
-      await refusesWith('alter policy tenant_wall on document using (true)', 'around the wall', `alter policy tenant_wall on document using ${own}`);
-    });
-
-    it('does not start when the role of the application owns a table', async () => {
-      await refusesWith('alter table document owner to lectern_app', 'role lectern_app owns table document', 'alter table document owner to current_user');
-      await checkTenantWall(broken.database());
-    });
   });
 });
 

@@ -81,7 +81,12 @@ export function BooleanField(options: FieldOptions = {}): PropertyDecorator {
 const calendarDay = /^\d{4}-\d{2}-\d{2}/;
 
 export function TimeField(options: FieldOptions = {}): PropertyDecorator {
-  return field(options, { type: String, format: 'date-time' }, IsISO8601({ strict: true, strictSeparator: true }), Matches(calendarDay));
+  return field(
+    options,
+    { type: String, format: 'date-time' },
+    IsISO8601({ strict: true, strictSeparator: true }),
+    Matches(calendarDay),
+  );
 }
 
 export function TextListField(

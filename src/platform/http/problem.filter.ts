@@ -49,7 +49,12 @@ export function asApiError(thrown: unknown): ApiError {
     return new ApiError('unavailable', undefined, [], { cause: thrown });
   }
   if (code !== undefined && unstorable.has(code)) {
-    return new ApiError('bad_request', 'A value in the request cannot be stored or compared: it holds a NUL or half a character, or is out of range.', [], { cause: thrown });
+    return new ApiError(
+      'bad_request',
+      'A value in the request cannot be stored or compared: it holds a NUL or half a character, or is out of range.',
+      [],
+      { cause: thrown },
+    );
   }
   if (statusCode && statusCode >= 400 && statusCode < 500)
     return new ApiError(codeForStatus(statusCode), undefined, [], { cause: thrown });

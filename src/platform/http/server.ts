@@ -36,7 +36,11 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
     routerOptions: { maxParamLength: 200 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const failure = asApiError(error);
-      void reply.status(failure.status).type('application/problem+json').header('x-request-id', request.id).send(problem(failure, request.id));
+      void reply
+        .status(failure.status)
+        .type('application/problem+json')
+        .header('x-request-id', request.id)
+        .send(problem(failure, request.id));
     },
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
@@ -62,7 +66,8 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
       return done(null, body.length ? body : undefined);
     if (!isUtf8(body as Buffer)) return done(new ApiError('bad_request', 'The body is not UTF-8.'));
     const text = body.toString();
-    if (nesting(text) > maxNesting) return done(new ApiError('bad_request', `The body is nested more than ${maxNesting} levels deep.`));
+    if (nesting(text) > maxNesting)
+      return done(new ApiError('bad_request', `The body is nested more than ${maxNesting} levels deep.`));
     return parse(request, text, done);
   });
   await adapter.register(multipart as never, {

@@ -13,6 +13,7 @@ export interface Chore {
 }
 
 const Handled = Reflector.createDecorator<JobDefinition<never>>();
+const Freed = Reflector.createDecorator<true>();
 const Swept = Reflector.createDecorator<{ everyMs: number; channel: string | null }>();
 
 /** Marks the method that carries out a job: `(payload) => Promise<void>`. A thrown error means "try again". */
@@ -31,11 +32,22 @@ export function Sweep(everyMs: number, channel: string | null = null) {
   return (target: object, key: string, descriptor: PropertyDescriptor) => mark(target, key, descriptor);
 }
 
+/**
+ * Marks a method without parameters that a worker runs once before it begins, when it knows itself to be the only one:
+ * what a killed process still holds (leases, claims) is free at once, and need not run out first.
+ */
+export function Frees() {
+  const mark = Freed(true);
+  return (target: object, key: string, descriptor: PropertyDescriptor) => mark(target, key, descriptor);
+}
+
 /** Finds every handler and sweep at start-up. Refuses to start with a job nobody handles, or one handled twice. */
 @Injectable()
 export class Handlers implements OnModuleInit {
   private readonly handlers = new Map<string, Handler>();
   readonly sweeps: Chore[] = [];
+  /** The methods marked {@link Frees}. */
+  readonly frees: (() => Promise<unknown>)[] = [];
 
   constructor(
     private readonly discovery: DiscoveryService,
@@ -69,6 +81,7 @@ export class Handlers implements OnModuleInit {
       if (this.handlers.has(definition.name)) throw new Error(`the job "${definition.name}" has two handlers`);
       this.handlers.set(definition.name, run.bind(instance) as Handler);
     }
+    if (this.reflector.get(Freed, run)) this.frees.push(run.bind(instance));
     const sweep = this.reflector.get(Swept, run);
     if (sweep) this.sweeps.push({ ...sweep, name: `${instance.constructor.name}.${method}`, run: run.bind(instance) });
   }

@@ -39,6 +39,11 @@ export class JobQueue {
     await this.queues.light.getWaitingCount();
   }
 
+  /** Throws away every job, running ones too: only for a process that is alone, before it begins. */
+  async clear(): Promise<void> {
+    for (const queue of Object.values(this.queues)) await queue.obliterate({ force: true });
+  }
+
   /** Makes every delayed job due now: only for stepping the queue by hand. */
   async promoteDelayed(): Promise<void> {
     for (const queue of Object.values(this.queues)) await queue.promoteJobs();

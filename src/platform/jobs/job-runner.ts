@@ -38,6 +38,7 @@ export class JobRunner implements OnApplicationBootstrap, OnApplicationShutdown 
   async start(): Promise<void> {
     this.heavy.worker.concurrency = this.config.workers.heavy;
     this.light.worker.concurrency = this.config.workers.light;
+    if (this.config.database.url === null) await this.takeOver();
     for (const { worker } of [this.heavy, this.light]) {
       worker.on('error', (error) => this.logger.warn({ err: error }, 'the queue reported an error'));
       this.running.push(worker.run());
@@ -47,6 +48,16 @@ export class JobRunner implements OnApplicationBootstrap, OnApplicationShutdown 
       void this.run(chore);
     }
     await this.listen();
+  }
+
+  /**
+   * The embedded database has one owner, so whoever held something is dead. What a kill left behind would otherwise wait
+   * for its leases to end (90 s), and the jobs that were running would stand in the way of new ones with the same key
+   * until they count as stalled. The queue is emptied, not searched: the sweeps that follow put back what is due.
+   */
+  private async takeOver(): Promise<void> {
+    await this.queue.clear();
+    for (const free of this.handlers.frees) await free();
   }
 
   /**
