@@ -84,6 +84,7 @@ Upload a file and ask a question:
   export KEY=$(cat ${keyFile})
   export KB=$(curl -s ${url}/v1/knowledge-bases -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{"name":"first"}' | sed 's/.*"id":"\\(kb_[^"]*\\)".*/\\1/')
   curl -s ${url}/v1/knowledge-bases/$KB/documents -H "Authorization: Bearer $KEY" -F file=@samples/staff-handbook.md
+  until curl -s ${url}/v1/knowledge-bases/$KB/documents -H "Authorization: Bearer $KEY" | grep -q '"status":"ready"'; do sleep 0.5; done
   curl -s ${url}/v1/chat -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{"knowledgeBases":["'$KB'"],"message":"How many days of annual leave do I get?"}'
 
 `;

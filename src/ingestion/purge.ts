@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../platform/blobs.js';
-import { Database } from '../platform/database.js';
+import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 
 /**
  * Clears away what a deleted document left behind. It stopped answering when it was deleted; this removes its chunks,
@@ -22,35 +22,44 @@ export class Purging {
     );
     if (!owner) return;
     const scope = { tenantId: owner.tenant_id };
-    const orphans = await this.database.as(scope, async (tx) => {
-      const indexes = await tx.rows<{ id: number }>(
-        'select i.id from knowledge_index i join document d on d.knowledge_base_id = i.knowledge_base_id where d.id = $1',
-        [documentId],
-      );
-      for (const { id } of indexes) {
-        await tx.run(
-          'delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and c.document_id = $2',
-          [id, documentId],
-        );
-        await tx.run('delete from chunk where index_id = $1 and document_id = $2', [id, documentId]);
-      }
-      const revisions = await tx.rows<{ content_hash: string }>(
-        'delete from revision where document_id = $1 returning content_hash',
-        [documentId],
-      );
+    // Bytes first: were the rows gone when the process dies, nothing would know of the bytes any more.
+    for (const hash of await this.ownBytes(scope, documentId)) await this.blobs.remove(scope.tenantId, hash);
+    await this.database.as(scope, async (tx) => {
+      // Revisions before chunks: a worker that still reads one has lost its lease and stores no chunk behind our back.
+      await tx.run('delete from revision where document_id = $1', [documentId]);
+      await deleteChunks(tx, documentId);
       await tx.run('delete from document_grant where document_id = $1', [documentId]);
-      const hashes = [...new Set(revisions.map((row) => row.content_hash))];
-      return tx.rows<{ hash: string }>(
-        `select h as hash from unnest($1::text[]) h where not exists (select from revision r where r.tenant_id = $2 and r.content_hash = h)`,
-        [hashes, scope.tenantId],
-      );
-    });
-    for (const { hash } of orphans) await this.blobs.remove(scope.tenantId, hash);
-    await this.database.as(scope, (tx) =>
-      tx.run(
+      await tx.run(
         `update document set purged_at = now(), title = '', title_terms = '{}/1000000000', metadata = '{}', source_url = null where id = $1`,
         [documentId],
+      );
+    });
+  }
+
+  /** The hashes of contents that no document of the tenant has but deleted ones. */
+  private async ownBytes(scope: TenantScope, documentId: string): Promise<string[]> {
+    const rows = await this.database.as(scope, (tx) =>
+      tx.rows<{ hash: string }>(
+        `select distinct o.content_hash as hash from revision o where o.document_id = $1 and not exists
+           (select from revision r join document d on d.id = r.document_id
+            where r.tenant_id = $2 and r.content_hash = o.content_hash and d.deleted_at is null)`,
+        [documentId, scope.tenantId],
       ),
     );
+    return rows.map(({ hash }) => hash);
+  }
+}
+
+async function deleteChunks(tx: Transaction, documentId: string): Promise<void> {
+  const indexes = await tx.rows<{ id: number }>(
+    'select i.id from knowledge_index i join document d on d.knowledge_base_id = i.knowledge_base_id where d.id = $1',
+    [documentId],
+  );
+  for (const { id } of indexes) {
+    await tx.run(
+      'delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and c.document_id = $2',
+      [id, documentId],
+    );
+    await tx.run('delete from chunk where index_id = $1 and document_id = $2', [id, documentId]);
   }
 }

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Service, startService } from './harness.js';
+import { type Library, openLibrary } from './library.js';
+
+let service: Service;
+let library: Library;
+
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(() => service.stop());
+beforeEach(async () => {
+  library = await openLibrary(service);
+});
+
+const leave = (days: number) => ({ externalId: 'leave', content: `Every employee has ${days} days of annual leave.` });
+const versions = async (query = '') => (await library.call('GET', `/versions${query}`)).body;
+const newest = async (limit: number) =>
+  (await service.call('GET', `/v1/events?limit=${limit}`)).body.data.map(({ type, data }: { type: string; data: object }) => ({ type, ...data }));
+
+describe('publishing', () => {
+  it('gathers a burst of uploads in few versions', async () => {
+    await Promise.all(Array.from({ length: 30 }, (_, n) => library.upload({ externalId: `d${n}`, content: `Text number ${n}.` })));
+    await service.settle();
+    expect((await library.list('?status=ready&limit=100')).data).toHaveLength(30);
+    expect(await library.activeVersion()).toBeLessThanOrEqual(3);
+  });
+
+  it('lists each version with its cause, its size and its receipt', async () => {
+    await library.publish(leave(27));
+    const { id } = await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
+    await library.call('POST', `/documents/${id}/unpublish`);
+    await service.settle();
+    const { data } = await versions();
+    expect(data).toMatchObject([
+      { number: 3, parent: 2, status: 'active', cause: { kind: 'unpublish', unpublished: 1 }, stats: { documents: 1, chunks: 1 } },
+      { number: 2, parent: 1, status: 'ready', cause: { kind: 'publish', published: 1 }, stats: { documents: 2, chunks: 2 }, receipt: { chunks: { total: 1, embedded: 1 } } },
+      { number: 1, parent: 0, status: 'ready', stats: { documents: 1, chunks: 1 } },
+      { number: 0, parent: null, status: 'ready', cause: { kind: 'created' }, stats: { documents: 0, chunks: 0 } },
+    ]);
+    const first = await versions('?limit=2');
+    expect([first.data.length, (await versions(`?limit=2&cursor=${first.nextCursor}`)).data[0].number]).toEqual([2, 1]);
+  });
+});
+
+describe('activating an earlier version', () => {
+  it('brings the old text back with one call, and the newer one back with another', async () => {
+    const { id } = await library.publish(leave(27));
+    await library.publish(leave(30));
+    expect(await library.activate(1)).toMatchObject({ status: 200, body: { number: 1, status: 'active' } });
+    expect(await library.says('annual leave')).toContain('27 days');
+    expect(await library.get(id)).toMatchObject({ revision: { number: 2 }, activeRevision: { number: 1 } });
+    expect((await library.call('GET', `/documents/${id}/content`)).body.text).toContain('27 days');
+    await library.activate(2);
+    expect(await library.says('annual leave')).toContain('30 days');
+    expect(await library.says('annual leave')).not.toContain('27 days');
+  });
+
+  it('is told as a rollback, or as an activation when it goes forward', async () => {
+    await library.publish(leave(27));
+    await library.publish(leave(30));
+    await library.activate(1);
+    expect((await newest(1))[0]).toMatchObject({ type: 'index.version.rolled_back', version: 1, previous: 2, knowledgeBaseId: library.base });
+    await library.activate(2);
+    expect((await newest(1))[0]).toMatchObject({ type: 'index.version.activated', version: 2, previous: 1 });
+    await library.activate(2);
+    expect(await newest(2)).toMatchObject([{ version: 2 }, { version: 1 }]);
+  });
+
+  it('goes back to the empty version 0 too', async () => {
+    await library.publish(leave(27));
+    await library.activate(0);
+    expect(await library.search('annual leave')).toMatchObject({ version: 0, results: [], degraded: [] });
+    await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
+    expect(await library.finds('annual leave trains')).toEqual(['other']);
+  });
+
+  it('makes the next publish build on it, not on what was abandoned', async () => {
+    await library.publish(leave(27));
+    await library.publish(leave(30));
+    await library.publish({ externalId: 'abandoned', content: 'Leave may be abandoned.' });
+    await library.activate(1);
+    await library.publish({ externalId: 'new', content: 'Leave is asked for in writing.' });
+    expect((await library.call('GET', '/versions/4')).body).toMatchObject({ parent: 1, status: 'active', stats: { documents: 2 } });
+    expect((await library.finds('leave')).sort()).toEqual(['leave', 'new']);
+    expect(await library.says('annual leave')).toContain('27 days');
+    await library.activate(3);
+    expect((await library.finds('leave')).sort()).toEqual(['abandoned', 'leave']);
+    expect(await library.says('annual leave')).toContain('30 days');
+  });
+
+  it('keeps the permissions of today', async () => {
+    const { id } = await library.publish(leave(27));
+    await library.publish(leave(30));
+    await library.call('PATCH', `/documents/${id}`, { body: { access: { visibility: 'restricted', allow: ['group:hr'] } } });
+    await library.activate(1);
+    const issue = async (groups: string[]) =>
+      (await service.call('POST', '/v1/tokens', { body: { subject: 'ada', groups, scopes: ['search'], ttlSeconds: 600 } })).body.token;
+    expect(await library.finds('leave', {}, { key: await issue([]) })).toEqual([]);
+    expect(await library.finds('leave', {}, { key: await issue(['hr']) })).toEqual(['leave']);
+  });
+
+  it('answers 404 for a version that never was, whatever the number looks like', async () => {
+    for (const number of ['7', '-1', '1.5', 'x', '99999999999']) {
+      expect((await library.call('POST', `/versions/${number}/activate`)).status).toBe(404);
+    }
+    expect((await library.call('GET', '/versions/7')).status).toBe(404);
+  });
+});
+
+describe('looking back at a version', () => {
+  it('answers as that version did, and only with the scope for it', async () => {
+    await library.publish(leave(27));
+    await library.publish(leave(30));
+    expect(await library.says('annual leave', { version: 1 })).toContain('27 days');
+    expect((await library.search('annual leave', { version: 1 })).version).toBe(1);
+    expect((await library.search('annual leave')).version).toBe(2);
+    const { key } = (await service.call('POST', '/v1/api-keys', { body: { name: 'asks', scopes: ['search'] } })).body;
+    const asked = await library.call('POST', '/search', { body: { query: 'leave', version: 1 }, key });
+    expect(asked).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    expect((await library.call('POST', '/search', { body: { query: 'leave', version: 9 } })).status).toBe(404);
+  });
+
+  it('does not show a document that was deleted since', async () => {
+    const { id } = await library.publish(leave(27));
+    await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
+    await library.call('DELETE', `/documents/${id}`);
+    expect(await library.finds('annual leave', { version: 1 })).toEqual([]);
+  });
+});
