@@ -16,7 +16,7 @@ const stopMs = 30_000;
  * Starts the built service on data of its own, with none of the settings of whoever runs the demo.
  *
  * @param {(stop: () => Promise<void>) => void} finallyDo told how to undo it before there is anything to wait for
- * @returns {Promise<{ url: string, key: string, folder: string }>} `key`: the first API key
+ * @returns {Promise<{ url: string, key: string, folder: string, pid: number }>} `key`: the first API key
  */
 export async function startService(finallyDo) {
   if (!existsSync(main)) throw new Disappointment('the built service', `no ${main}: run "npm run build" first`);
@@ -46,7 +46,7 @@ export async function startService(finallyDo) {
   };
   finallyDo(stop);
   const url = await listening(child);
-  return { url, key: (await readFile(join(dataDir, 'first-api-key'), 'utf8')).trim(), folder };
+  return { url, key: (await readFile(join(dataDir, 'first-api-key'), 'utf8')).trim(), folder, pid: child.pid ?? 0 };
 }
 
 /**
