@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Caller, Needs } from '../access/access.guard.js';
 import type { Principal } from '../access/principal.js';
 import { BooleanField, ChoiceField, TextField, TextListField } from '../platform/http/fields.js';
-import { wantsStream } from '../platform/http/idempotency.js';
+import { ReadsLive } from '../platform/http/idempotency.js';
 import { Chat, type PreparedChat } from './chat.js';
 import { EventStream } from './event-stream.js';
 
@@ -38,6 +38,7 @@ export class ChatController {
 
   @Post()
   @HttpCode(200)
+  @ReadsLive()
   @Needs('chat')
   @ApiProduces('application/json', 'text/event-stream')
   @ApiResponse({
@@ -52,7 +53,9 @@ export class ChatController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     const prepared = await this.chat.prepare(principal, body, request.id);
-    if (!wantsStream(request)) return this.chat.reply(principal, body, prepared, request.id);
+    if (!body.stream && !request.headers.accept?.includes('text/event-stream')) {
+      return this.chat.reply(principal, body, prepared, request.id);
+    }
     const stream = new EventStream(request.id);
     void this.tell(principal, body, prepared, request.id, stream);
     void reply.header('x-accel-buffering', 'no');

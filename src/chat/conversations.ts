@@ -49,7 +49,7 @@ export class Conversations {
       const id =
         shownId === undefined
           ? await this.begin(tx, principal, requestId)
-          : await this.find(tx, principal, readId('conv', shownId));
+          : await this.find(tx, principal, readId('conv', shownId), requestId);
       const before = await this.earlier(tx, principal, id);
       const messageId = newId();
       await tx.run(
@@ -97,9 +97,10 @@ export class Conversations {
     return id;
   }
 
-  private async find(tx: Transaction, principal: Principal, id: string): Promise<string> {
+  private async find(tx: Transaction, principal: Principal, id: string, requestId: string): Promise<string> {
     const found = await tx.row('select 1 from conversation where id = $1 and owner = $2', [id, principal.caller]);
     if (!found) throw notFound();
+    await this.tell(tx, principal, 'conversation.updated', id, {}, requestId);
     return id;
   }
 
@@ -123,7 +124,13 @@ export class Conversations {
   private async tell(
     tx: Transaction,
     principal: Principal,
-    type: 'conversation.started' | 'message.received' | 'message.sent' | 'message.failed' | 'answer.low_confidence',
+    type:
+      | 'conversation.started'
+      | 'conversation.updated'
+      | 'message.received'
+      | 'message.sent'
+      | 'message.failed'
+      | 'answer.low_confidence',
     conversationId: string,
     data: Record<string, unknown>,
     requestId: string,

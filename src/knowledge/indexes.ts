@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { PermanentFailure } from '../errors.js';
 import { Database, type TenantScope } from '../platform/database.js';
 import type { EmbeddingModel } from '../platform/models/embedder.js';
 import { fingerprint, type Pipeline } from './pipeline.js';
@@ -14,7 +15,10 @@ export class Indexes {
 
   constructor(private readonly database: Database) {}
 
-  /** @returns the id of the index for this pipeline and model, made now if it is not there */
+  /**
+   * @returns the id of the index for this pipeline and model, made now if it is not there
+   * @throws PermanentFailure reindex_needed when the base was built in another way, such as with vectors of another size
+   */
   async ensure(
     scope: TenantScope,
     knowledgeBaseId: string,
@@ -24,6 +28,17 @@ export class Indexes {
     const dimensions = await model.dimensions();
     const print = fingerprint(pipeline, dimensions);
     const id = await this.database.as(scope, async (tx) => {
+      // A version shows one index: published from another one, this document would push all others out of sight.
+      const other = await tx.row('select 1 from knowledge_index where knowledge_base_id = $1 and fingerprint <> $2', [
+        knowledgeBaseId,
+        print,
+      ]);
+      if (other)
+        throw new PermanentFailure(
+          'reindex_needed',
+          'This knowledge base was built with other vectors and must be built anew first.',
+          true,
+        );
       await tx.run(
         `insert into knowledge_index (tenant_id, knowledge_base_id, fingerprint, embedding_model, dimensions)
          values ($1, $2, $3, $4, $5) on conflict (knowledge_base_id, fingerprint) do nothing`,

@@ -84,6 +84,6 @@ export class NumberedPageQuery {
   @IntegerField({ optional: true, min: 1, max: 200, default: 50 })
   limit = 50;
 
-  @TextField({ optional: true, max: 10, pattern: /^\d+$/ })
+  @TextField({ optional: true, max: 9, pattern: /^\d+$/ })
   cursor?: string;
 }

@@ -23,7 +23,7 @@ const runs =
 
 /**
  * The terms of a text, in order, repeated as often as they occur: NFKC, lower case, English stop words dropped, English
- * words stemmed (Snowball), pairs of characters for Chinese, Japanese and Thai. Documents and questions go through the
+ * words stemmed (Porter), pairs of characters for Chinese, Japanese and Thai. Documents and questions go through the
  * same function, and nothing else decides what matches.
  */
 export function terms(text: string): string[] {

@@ -111,27 +111,44 @@ export class Retrieval {
   private target(principal: Principal, shownBase: string, wanted: number | undefined) {
     return this.database.as(principal, async (tx) => {
       const base = await openBase(tx, principal, shownBase);
-      const row = await tx.row<{ number: number; status: string; index_id: number | null; model: string | null }>(
-        `select v.number, v.status, v.index_id, i.embedding_model as model from version v left join knowledge_index i on i.id = v.index_id
+      const row = await tx.row<VersionRow>(
+        `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions from version v left join knowledge_index i on i.id = v.index_id
          where v.knowledge_base_id = $1 and v.number = $2`,
         [base.id, wanted ?? base.activeVersion],
       );
       if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
-      return { knowledgeBaseId: base.id, indexId: row.index_id, version: row.number, model: row.model };
+      const { embedding_model: name, dimensions } = row;
+      const model = name === null || dimensions === null ? null : { name, dimensions };
+      return { knowledgeBaseId: base.id, indexId: row.index_id, version: row.number, model };
     });
   }
 
   /** @returns null when the model is down or not configured here: keyword search then answers alone, and says so */
-  private async embedQuery(name: string, query: string): Promise<QueryVector | null> {
+  private async embedQuery({ name, dimensions }: IndexModel, query: string): Promise<QueryVector | null> {
     const model = this.embedder.find(name);
     if (!model) return null;
     try {
-      return { vector: vectorLiteral(await model.embedQuery(query)), alpha: model.lexical ? lexicalAlpha : modelAlpha };
+      const vector = vectorLiteral(await model.embedQuery(query, dimensions));
+      return { vector, alpha: model.lexical ? lexicalAlpha : modelAlpha };
     } catch (error) {
       this.logger.warn({ err: error, model: name }, 'the question could not be embedded; searching by keyword');
       return null;
     }
   }
+}
+
+interface VersionRow {
+  number: number;
+  status: string;
+  index_id: number | null;
+  embedding_model: string | null;
+  dimensions: number | null;
+}
+
+/** The model that an index was built with, and the size of its vectors. */
+interface IndexModel {
+  name: string;
+  dimensions: number;
 }
 
 interface QueryVector {

@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import { Caller, Needs } from '../access/access.guard.js';
 import type { Principal } from '../access/principal.js';
 import { ChoiceField, IntegerField, ObjectField, TextField } from '../platform/http/fields.js';
+import { ReadsLive } from '../platform/http/idempotency.js';
 import { Retrieval, type SearchMode } from './retrieval.js';
 
 export class SearchDto {
@@ -34,6 +35,7 @@ export class SearchController {
 
   @Post()
   @HttpCode(200)
+  @ReadsLive()
   @Needs('search')
   search(@Caller() principal: Principal, @Param('kb') kb: string, @Body() body: SearchDto) {
     return this.retrieval.search(principal, kb, body);

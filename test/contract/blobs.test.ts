@@ -19,7 +19,8 @@ async function disk(): Promise<Opened> {
   const folder = await mkdtemp(join(tmpdir(), 'lectern-blobs-'));
   return {
     store: new DiskBlobs(folder),
-    count: async () => (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length,
+    count: async () =>
+      (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length,
     close: () => rm(folder, { recursive: true, force: true }),
   };
 }
@@ -75,7 +76,9 @@ describe.each([{ engine: 'disk', open: disk }])('blobs on $engine', ({ open }) =
     const exact = await store.put(tenant, Readable.from([randomBytes(1000)]), 1000);
     expect(exact.size).toBe(1000);
     await store.remove(tenant, exact.hash);
-    await expect(store.put(tenant, Readable.from([randomBytes(600), randomBytes(401)]), 1000)).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(store.put(tenant, Readable.from([randomBytes(600), randomBytes(401)]), 1000)).rejects.toMatchObject({
+      code: 'payload_too_large',
+    });
     expect(await opened.count()).toBe(0);
   });
 

@@ -11,7 +11,10 @@ interface Made {
   restricted: boolean;
 }
 
-const words = 'leave annual days employee train plane bike lease year contract salary bonus office remote travel cost request approve manager policy'.split(' ');
+const words =
+  'leave annual days employee train plane bike lease year contract salary bonus office remote travel cost request approve manager policy'.split(
+    ' ',
+  );
 
 /** Numbers that look drawn by chance and are the same in every run. */
 function dice(seed: number): (sides: number) => number {
@@ -21,7 +24,8 @@ function dice(seed: number): (sides: number) => number {
 
 function makeDocuments(count: number): Made[] {
   const roll = dice(7);
-  const some = (length: number) => Array.from({ length }, () => words[Math.floor((roll(words.length * words.length)) ** 0.5)] ?? 'leave').join(' ');
+  const some = (length: number) =>
+    Array.from({ length }, () => words[Math.floor(roll(words.length * words.length) ** 0.5)] ?? 'leave').join(' ');
   return Array.from({ length: count }, (_, n) => ({
     externalId: `d${String(n).padStart(2, '0')}`,
     title: some(1 + roll(3)),
@@ -46,11 +50,22 @@ function reference(documents: Made[], question: string): Map<string, number> {
     return Math.log(1 + (passages.length - df + 0.5) / (df + 0.5));
   };
   const score = ({ tf, length }: (typeof passages)[number]) =>
-    asked.reduce((sum, term) => sum + (idf(term) * tf(term) * 2.2) / (tf(term) + 1.2 * (0.25 + (0.75 * length) / mean)), 0);
-  return new Map(passages.map((passage) => [passage.externalId, score(passage)] as const).filter(([, value]) => value > 0));
+    asked.reduce(
+      (sum, term) => sum + (idf(term) * tf(term) * 2.2) / (tf(term) + 1.2 * (0.25 + (0.75 * length) / mean)),
+      0,
+    );
+  return new Map(
+    passages.map((passage) => [passage.externalId, score(passage)] as const).filter(([, value]) => value > 0),
+  );
 }
 
-const questions = ['annual leave', 'How many days of leave does an employee have in a year?', 'bike lease', 'policy policy travel', 'remote'];
+const questions = [
+  'annual leave',
+  'How many days of leave does an employee have in a year?',
+  'bike lease',
+  'policy policy travel',
+  'remote',
+];
 const documents = makeDocuments(40);
 
 let service: Service;
@@ -72,7 +87,12 @@ afterAll(() => service.stop());
 
 async function scores(question: string, key?: string): Promise<Map<string, number>> {
   const { results } = await library.search(question, { mode: 'keyword', topK: 100 }, key === undefined ? {} : { key });
-  return new Map(results.map((result: { document: { externalId: string }; signals: { keyword: number } }) => [result.document.externalId, result.signals.keyword]));
+  return new Map(
+    results.map((result: { document: { externalId: string }; signals: { keyword: number } }) => [
+      result.document.externalId,
+      result.signals.keyword,
+    ]),
+  );
 }
 
 function expectSame(found: Map<string, number>, expected: Map<string, number>): void {

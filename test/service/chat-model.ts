@@ -27,11 +27,23 @@ export async function startChatModel(script: (heard: Heard) => Turn) {
       }
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       for (const word of ('say' in turn ? turn.say : turn.cut).split(/(?<=\s)/)) {
-        const chunk = { id: 'c', object: 'chat.completion.chunk', created: 1, model: asked.model, choices: [{ index: 0, delta: { role: 'assistant', content: word } }] };
+        const chunk = {
+          id: 'c',
+          object: 'chat.completion.chunk',
+          created: 1,
+          model: asked.model,
+          choices: [{ index: 0, delta: { role: 'assistant', content: word } }],
+        };
         response.write(`data: ${JSON.stringify(chunk)}\n\n`);
       }
       if ('cut' in turn) return void response.destroy();
-      const last = { id: 'c', object: 'chat.completion.chunk', created: 1, model: asked.model, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] };
+      const last = {
+        id: 'c',
+        object: 'chat.completion.chunk',
+        created: 1,
+        model: asked.model,
+        choices: [{ index: 0, delta: {}, finish_reason: 'stop' }],
+      };
       response.end(`data: ${JSON.stringify(last)}\n\ndata: [DONE]\n\n`);
     });
   });

@@ -26,8 +26,14 @@ beforeAll(async () => {
   model = await startChatModel((heard) => turn(heard));
   service = await startService({ env: model.env });
   base = (await service.call('POST', '/v1/knowledge-bases', { body: { name: 'chat' } })).body.id;
-  await add('Leave', '# Leave\n\n## Annual leave\n\nEvery employee gets 27 days of annual leave. Leave is booked in the portal.');
-  await add('Bonus', '# Bonus\n\nThe secret bonus is 4,000 euros in March.', { visibility: 'restricted', allow: ['group:hr'] });
+  await add(
+    'Leave',
+    '# Leave\n\n## Annual leave\n\nEvery employee gets 27 days of annual leave. Leave is booked in the portal.',
+  );
+  await add('Bonus', '# Bonus\n\nThe secret bonus is 4,000 euros in March.', {
+    visibility: 'restricted',
+    allow: ['group:hr'],
+  });
   await service.settle();
 });
 afterAll(async () => {
@@ -44,10 +50,13 @@ async function stream(message: string) {
     body: { knowledgeBases: [base], message },
     headers: { accept: 'text/event-stream' },
   });
-  const events = answer.text.trim().split('\n\n').map((block) => {
-    const [event = '', data = ''] = block.split('\n');
-    return { event: event.replace('event: ', ''), data: JSON.parse(data.replace('data: ', '')) };
-  });
+  const events = answer.text
+    .trim()
+    .split('\n\n')
+    .map((block) => {
+      const [event = '', data = ''] = block.split('\n');
+      return { event: event.replace('event: ', ''), data: JSON.parse(data.replace('data: ', '')) };
+    });
   return { type: answer.headers.get('content-type'), events };
 }
 
@@ -55,7 +64,12 @@ describe('a generated answer', () => {
   it('cites a passage that was handed out, with a quote that stands at its offsets', async () => {
     const { status, body } = await ask(question);
     expect(status).toBe(200);
-    expect(body).toMatchObject({ mode: 'generated', outcome: 'answered', answer: 'You get 27 days of annual leave [1].', degraded: [] });
+    expect(body).toMatchObject({
+      mode: 'generated',
+      outcome: 'answered',
+      answer: 'You get 27 days of annual leave [1].',
+      degraded: [],
+    });
     expect(body.citations).toHaveLength(1);
     const [citation] = body.citations;
     const path = `/v1/knowledge-bases/${base}/documents/${citation.documentId}/content?revision=${citation.revision}`;
@@ -81,7 +95,12 @@ describe('a generated answer', () => {
   it('says not found when the model finds nothing in the passages', async () => {
     turn = () => ({ say: 'NOT_FOUND' });
     const { body } = await ask(question);
-    expect(body).toMatchObject({ outcome: 'not_found', confidence: 'low', citations: [], escalation: { suggested: true, reason: 'no_evidence' } });
+    expect(body).toMatchObject({
+      outcome: 'not_found',
+      confidence: 'low',
+      citations: [],
+      escalation: { suggested: true, reason: 'no_evidence' },
+    });
   });
 
   it('gets the passages as data, apart from the instructions, and only those the caller may see', async () => {
@@ -126,7 +145,10 @@ describe('a stream', () => {
     expect(names.slice(0, 2)).toEqual(['message.start', 'passages']);
     expect(names.slice(-2)).toEqual(['citation', 'message.done']);
     expect(names.filter((name) => name === 'message.done' || name === 'error')).toHaveLength(1);
-    const told = events.filter(({ event }) => event === 'answer.delta').map(({ data }) => data.text).join('');
+    const told = events
+      .filter(({ event }) => event === 'answer.delta')
+      .map(({ data }) => data.text)
+      .join('');
     expect(told).toBe(events.at(-1)?.data.answer);
   });
 
@@ -180,7 +202,11 @@ describe('a conversation', () => {
     const events = (await service.call('GET', '/v1/events')).body.data.filter(
       (event: { data: { conversationId?: string } }) => event.data.conversationId === first.body.conversationId,
     );
-    expect(events.map((event: { type: string }) => event.type).toSorted()).toEqual(['conversation.started', 'message.received', 'message.sent']);
+    expect(events.map((event: { type: string }) => event.type).toSorted()).toEqual([
+      'conversation.started',
+      'message.received',
+      'message.sent',
+    ]);
     expect(JSON.stringify(events)).not.toContain('leave');
   });
 });

@@ -8,8 +8,12 @@ let library: Library;
 beforeAll(async () => {
   service = await startService();
   library = await openLibrary(service);
-  const manual = (externalId: string, details: Record<string, unknown>) => library.upload({ externalId, content: `The manual of ${externalId}.`, ...details });
-  await manual('a', { metadata: { product: 'x', year: 2024, tags: ['red', 'round'] }, sourceUpdatedAt: '2024-05-01T00:00:00Z' });
+  const manual = (externalId: string, details: Record<string, unknown>) =>
+    library.upload({ externalId, content: `The manual of ${externalId}.`, ...details });
+  await manual('a', {
+    metadata: { product: 'x', year: 2024, tags: ['red', 'round'] },
+    sourceUpdatedAt: '2024-05-01T00:00:00Z',
+  });
   await manual('b', { metadata: { product: 'y', year: 2025, tags: ['red'] }, sourceUpdatedAt: '2025-05-01T00:00:00Z' });
   await manual('c', { metadata: { product: 'y', year: 2026, draft: true, nested: { level: 'deep' } } });
   await manual('d', { metadata: {} });
@@ -42,7 +46,16 @@ describe('a search filter', () => {
     ['all', { all: [product({ eq: 'y' }), field('metadata.year', { gt: 2025 })] }, ['c']],
     ['any', { any: [product({ eq: 'x' }), field('metadata.draft', { eq: true })] }, ['a', 'c']],
     ['not', { not: product({ eq: 'y' }) }, ['a', 'd']],
-    ['a nest of them', { all: [{ not: { any: [product({ eq: 'x' }), field('metadata.draft', { exists: true })] } }, field('metadata.year', { exists: true })] }, ['b']],
+    [
+      'a nest of them',
+      {
+        all: [
+          { not: { any: [product({ eq: 'x' }), field('metadata.draft', { exists: true })] } },
+          field('metadata.year', { exists: true }),
+        ],
+      },
+      ['b'],
+    ],
     ['nothing, with an empty all', { all: [] }, ['a', 'b', 'c', 'd']],
     ['everything out, with an empty any', { any: [] }, []],
     ['a number that is no number', field('metadata.product', { gt: 3 }), []],

@@ -19,13 +19,20 @@ export async function openLibrary(service: Service, options: CallOptions = {}) {
   if (made.status !== 201) throw new Error(`no knowledge base was made: ${made.text}`);
   const base: string = made.body.id;
   const root = `/v1/knowledge-bases/${base}`;
-  const call = (method: string, path: string, more: CallOptions = {}) => service.call(method, `${root}${path}`, { key, ...more });
+  const call = (method: string, path: string, more: CallOptions = {}) =>
+    service.call(method, `${root}${path}`, { key, ...more });
 
   /** Sends a document as JSON: Markdown, unless said otherwise. */
   const upload = (document: Record<string, unknown>, more: CallOptions = {}): Promise<Answer> =>
     call('POST', '/documents', { body: { contentType: 'text/markdown', ...document }, ...more });
 
-  const uploadFile = ({ bytes, name, type = 'application/octet-stream', fields = {}, fieldsLast = false }: FileUpload): Promise<Answer> => {
+  const uploadFile = ({
+    bytes,
+    name,
+    type = 'application/octet-stream',
+    fields = {},
+    fieldsLast = false,
+  }: FileUpload): Promise<Answer> => {
     const form = new FormData();
     const file = new Blob([bytes as BlobPart], { type });
     if (fieldsLast) form.append('file', file, name);
@@ -57,7 +64,9 @@ export async function openLibrary(service: Service, options: CallOptions = {}) {
     /** The external ids a search finds, best first, each once. */
     finds: async (query: string, more: Record<string, unknown> = {}, as: CallOptions = {}): Promise<string[]> => {
       const { results } = await search(query, more, as);
-      return [...new Set<string>(results.map((result: { document: { externalId: string } }) => result.document.externalId))];
+      return [
+        ...new Set<string>(results.map((result: { document: { externalId: string } }) => result.document.externalId)),
+      ];
     },
     /** The texts a search answers with, joined. */
     says: async (query: string, more: Record<string, unknown> = {}): Promise<string> => {

@@ -35,7 +35,9 @@ async function leftovers(id: string) {
 }
 
 const blobs = async () =>
-  (await readdir(join(service.dataDir, 'blobs'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+  (await readdir(join(service.dataDir, 'blobs'), { recursive: true, withFileTypes: true })).filter((entry) =>
+    entry.isFile(),
+  ).length;
 
 describe('a deleted document', () => {
   it('is gone from the next search, list and read, and its external id is free again', async () => {
@@ -70,7 +72,15 @@ describe('a deleted document', () => {
     expect(await leftovers(id)).toMatchObject({ chunks: 2, vectors: 2, parses: 2, revisions: 2, grants: 1 });
     await library.call('DELETE', `/documents/${id}`);
     await service.settle();
-    expect(await leftovers(id)).toEqual({ chunks: 0, vectors: 0, lost_vectors: 0, parses: 0, lost_parses: 0, revisions: 0, grants: 0 });
+    expect(await leftovers(id)).toEqual({
+      chunks: 0,
+      vectors: 0,
+      lost_vectors: 0,
+      parses: 0,
+      lost_parses: 0,
+      revisions: 0,
+      grants: 0,
+    });
     expect(await blobs()).toBe(before);
   });
 
@@ -94,8 +104,15 @@ describe('a deleted document', () => {
     const { id } = await library.publish(leave(27));
     await library.call('DELETE', `/documents/${id}`);
     await service.settle();
-    const events = (await service.call('GET', '/v1/events?limit=200')).body.data.filter((event: { data: { documentId?: string } }) => event.data.documentId === id);
-    expect(events.map((event: { type: string }) => event.type)).toEqual(['document.deleted', 'document.ready', 'document.processing', 'document.queued']);
+    const events = (await service.call('GET', '/v1/events?limit=200')).body.data.filter(
+      (event: { data: { documentId?: string } }) => event.data.documentId === id,
+    );
+    expect(events.map((event: { type: string }) => event.type)).toEqual([
+      'document.deleted',
+      'document.ready',
+      'document.processing',
+      'document.queued',
+    ]);
     expect(events.map((event: { data: { sequence: number } }) => event.data.sequence)).toEqual([4, 3, 2, 1]);
   });
 });
@@ -106,7 +123,11 @@ describe('an unpublished document', () => {
     expect((await library.call('POST', `/documents/${id}/unpublish`)).status).toBe(202);
     await service.settle();
     expect(await library.finds('annual leave')).toEqual([]);
-    expect((await library.call('GET', '/versions/2')).body).toMatchObject({ status: 'active', cause: { kind: 'unpublish' }, stats: { documents: 0, chunks: 0 } });
+    expect((await library.call('GET', '/versions/2')).body).toMatchObject({
+      status: 'active',
+      cause: { kind: 'unpublish' },
+      stats: { documents: 0, chunks: 0 },
+    });
     expect(await library.get(id)).toMatchObject({ activeRevision: null });
     await library.activate(1);
     expect(await library.finds('annual leave')).toEqual(['leave']);
@@ -118,7 +139,11 @@ describe('an unpublished document', () => {
     const again = await library.upload(leave(27));
     expect(again.status).toBe(202);
     await service.settle();
-    expect(await library.get(id)).toMatchObject({ status: 'ready', revision: { number: 2 }, receipt: { chunks: { reused: 1, embedded: 0 } } });
+    expect(await library.get(id)).toMatchObject({
+      status: 'ready',
+      revision: { number: 2 },
+      receipt: { chunks: { reused: 1, embedded: 0 } },
+    });
     expect(await library.finds('annual leave')).toEqual(['leave']);
   });
 });

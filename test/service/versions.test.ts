@@ -16,11 +16,15 @@ beforeEach(async () => {
 const leave = (days: number) => ({ externalId: 'leave', content: `Every employee has ${days} days of annual leave.` });
 const versions = async (query = '') => (await library.call('GET', `/versions${query}`)).body;
 const newest = async (limit: number) =>
-  (await service.call('GET', `/v1/events?limit=${limit}`)).body.data.map(({ type, data }: { type: string; data: object }) => ({ type, ...data }));
+  (await service.call('GET', `/v1/events?limit=${limit}`)).body.data.map(
+    ({ type, data }: { type: string; data: object }) => ({ type, ...data }),
+  );
 
 describe('publishing', () => {
   it('gathers a burst of uploads in few versions', async () => {
-    await Promise.all(Array.from({ length: 30 }, (_, n) => library.upload({ externalId: `d${n}`, content: `Text number ${n}.` })));
+    await Promise.all(
+      Array.from({ length: 30 }, (_, n) => library.upload({ externalId: `d${n}`, content: `Text number ${n}.` })),
+    );
     await service.settle();
     expect((await library.list('?status=ready&limit=100')).data).toHaveLength(30);
     expect(await library.activeVersion()).toBeLessThanOrEqual(3);
@@ -33,8 +37,21 @@ describe('publishing', () => {
     await service.settle();
     const { data } = await versions();
     expect(data).toMatchObject([
-      { number: 3, parent: 2, status: 'active', cause: { kind: 'unpublish', unpublished: 1 }, stats: { documents: 1, chunks: 1 } },
-      { number: 2, parent: 1, status: 'ready', cause: { kind: 'publish', published: 1 }, stats: { documents: 2, chunks: 2 }, receipt: { chunks: { total: 1, embedded: 1 } } },
+      {
+        number: 3,
+        parent: 2,
+        status: 'active',
+        cause: { kind: 'unpublish', unpublished: 1 },
+        stats: { documents: 1, chunks: 1 },
+      },
+      {
+        number: 2,
+        parent: 1,
+        status: 'ready',
+        cause: { kind: 'publish', published: 1 },
+        stats: { documents: 2, chunks: 2 },
+        receipt: { chunks: { total: 1, embedded: 1 } },
+      },
       { number: 1, parent: 0, status: 'ready', stats: { documents: 1, chunks: 1 } },
       { number: 0, parent: null, status: 'ready', cause: { kind: 'created' }, stats: { documents: 0, chunks: 0 } },
     ]);
@@ -60,7 +77,12 @@ describe('activating an earlier version', () => {
     await library.publish(leave(27));
     await library.publish(leave(30));
     await library.activate(1);
-    expect((await newest(1))[0]).toMatchObject({ type: 'index.version.rolled_back', version: 1, previous: 2, knowledgeBaseId: library.base });
+    expect((await newest(1))[0]).toMatchObject({
+      type: 'index.version.rolled_back',
+      version: 1,
+      previous: 2,
+      knowledgeBaseId: library.base,
+    });
     await library.activate(2);
     expect((await newest(1))[0]).toMatchObject({ type: 'index.version.activated', version: 2, previous: 1 });
     await library.activate(2);
@@ -81,7 +103,11 @@ describe('activating an earlier version', () => {
     await library.publish({ externalId: 'abandoned', content: 'Leave may be abandoned.' });
     await library.activate(1);
     await library.publish({ externalId: 'new', content: 'Leave is asked for in writing.' });
-    expect((await library.call('GET', '/versions/4')).body).toMatchObject({ parent: 1, status: 'active', stats: { documents: 2 } });
+    expect((await library.call('GET', '/versions/4')).body).toMatchObject({
+      parent: 1,
+      status: 'active',
+      stats: { documents: 2 },
+    });
     expect((await library.finds('leave')).sort()).toEqual(['leave', 'new']);
     expect(await library.says('annual leave')).toContain('27 days');
     await library.activate(3);
@@ -92,10 +118,16 @@ describe('activating an earlier version', () => {
   it('keeps the permissions of today', async () => {
     const { id } = await library.publish(leave(27));
     await library.publish(leave(30));
-    await library.call('PATCH', `/documents/${id}`, { body: { access: { visibility: 'restricted', allow: ['group:hr'] } } });
+    await library.call('PATCH', `/documents/${id}`, {
+      body: { access: { visibility: 'restricted', allow: ['group:hr'] } },
+    });
     await library.activate(1);
     const issue = async (groups: string[]) =>
-      (await service.call('POST', '/v1/tokens', { body: { subject: 'ada', groups, scopes: ['search'], ttlSeconds: 600 } })).body.token;
+      (
+        await service.call('POST', '/v1/tokens', {
+          body: { subject: 'ada', groups, scopes: ['search'], ttlSeconds: 600 },
+        })
+      ).body.token;
     expect(await library.finds('leave', {}, { key: await issue([]) })).toEqual([]);
     expect(await library.finds('leave', {}, { key: await issue(['hr']) })).toEqual(['leave']);
   });

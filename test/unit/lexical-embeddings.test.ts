@@ -7,11 +7,14 @@ const cosine = (a: string, b: string) => {
 };
 
 describe('a lexical vector', () => {
-  it.each(['annual leave', 'x', '', ' \n', '!?', '年次有給休暇', 'a'.repeat(20_000), '\ud800'])('has 384 finite numbers and length 1: %j', (text) => {
-    const vector = lexicalVector(text);
-    expect(vector).toHaveLength(LexicalEmbeddings.dimensions);
-    expect(Math.hypot(...vector)).toBeCloseTo(1, 10);
-  });
+  it.each(['annual leave', 'x', '', ' \n', '!?', '年次有給休暇', 'a'.repeat(20_000), '\ud800'])(
+    'has 384 finite numbers and length 1: %j',
+    (text) => {
+      const vector = lexicalVector(text);
+      expect(vector).toHaveLength(LexicalEmbeddings.dimensions);
+      expect(Math.hypot(...vector)).toBeCloseTo(1, 10);
+    },
+  );
 
   it('is the same each time, for a document and for a question', async () => {
     const model = new LexicalEmbeddings();

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor, SetMetadata } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { ApiError, invalidField } from '../../errors.js';
@@ -92,22 +93,28 @@ const bySlot = 'tenant_id = $1 and caller = $2 and route = $3 and key = $4';
 export const isMultipart = (request: FastifyRequest): boolean =>
   request.headers['content-type']?.startsWith('multipart/') === true;
 
-/** Whether the answer is asked for as server-sent events. A stream cannot be stored and replayed. */
-export function wantsStream(request: FastifyRequest): boolean {
-  const { stream } = (request.body ?? {}) as { stream?: unknown };
-  return stream === true || request.headers.accept?.includes('text/event-stream') === true;
-}
+const readsLive = 'lectern:reads-live';
 
-/** Applies {@link Idempotency} to every JSON POST. Multipart uploads and streams apply it themselves or not at all. */
+/**
+ * Marks a POST that answers from documents: a repetition is asked anew rather than replayed, or a stored answer would
+ * outlive the permission it was given under.
+ */
+export const ReadsLive = () => SetMetadata(readsLive, true);
+
+/** Applies {@link Idempotency} to every JSON POST. Multipart uploads apply it themselves. */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
-  constructor(private readonly idempotency: Idempotency) {}
+  constructor(
+    private readonly idempotency: Idempotency,
+    private readonly reflector: Reflector,
+  ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
     const request = http.getRequest<IdempotentRequest>();
     const keyed = request.method === 'POST' && request.headers['idempotency-key'] !== undefined;
-    if (!keyed || isMultipart(request) || wantsStream(request)) return next.handle();
+    const live = this.reflector.get<boolean | undefined>(readsLive, context.getHandler());
+    if (!keyed || live || isMultipart(request)) return next.handle();
     const content = JSON.stringify(request.body ?? null);
     return from(
       this.idempotency.once(request, http.getResponse<FastifyReply>(), content, () =>

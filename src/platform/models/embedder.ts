@@ -1,7 +1,7 @@
 import type { Embeddings } from '@langchain/core/embeddings';
 import { OpenAIEmbeddings } from '@langchain/openai';
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, type Config } from '../../config.js';
+import { CONFIG, type Config, type RemoteModel } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
 import { LexicalEmbeddings } from './lexical-embeddings.js';
 
@@ -14,8 +14,12 @@ export interface EmbeddingModel {
   dimensions(): Promise<number>;
   /** One unit vector for each text, in order. @throws Error when the answer is not that */
   embed(texts: string[]): Promise<number[][]>;
-  embedQuery(text: string): Promise<number[]>;
+  /** The question's unit vector. Never waits long: a question is answered by keyword rather than late. @throws Error */
+  embedQuery(text: string, dimensions: number): Promise<number[]>;
 }
+
+// How long a question waits for its vector before it is searched by keyword alone.
+const questionMs = 5000;
 
 /** The models this process can embed with: the built-in one always, the configured one when there is one. */
 @Injectable()
@@ -23,28 +27,9 @@ export class Embedder {
   private readonly models: EmbeddingModel[];
 
   constructor(@Inject(CONFIG) config: Config) {
-    const builtIn = new CheckedModel(LexicalEmbeddings.model, true, new LexicalEmbeddings());
-    const remote = config.embedding;
-    this.models = remote
-      ? [
-          new CheckedModel(
-            remote.model,
-            false,
-            new OpenAIEmbeddings({
-              model: remote.model,
-              apiKey: remote.apiKey,
-              timeout: remote.timeoutMs,
-              maxRetries: 2,
-              batchSize: 64,
-              stripNewLines: false,
-              // Some compatible servers do not know base64, which is the client's default.
-              encodingFormat: 'float',
-              configuration: { baseURL: remote.baseUrl },
-            }),
-          ),
-          builtIn,
-        ]
-      : [builtIn];
+    const lexical = new LexicalEmbeddings();
+    const builtIn = new CheckedModel(LexicalEmbeddings.model, true, lexical, lexical);
+    this.models = config.embedding ? [remoteModel(config.embedding), builtIn] : [builtIn];
   }
 
   /** The model that new knowledge bases are made with. */
@@ -60,18 +45,37 @@ export class Embedder {
   }
 }
 
+/** Documents are embedded with patience, questions without. */
+function remoteModel(remote: RemoteModel): EmbeddingModel {
+  const client = (timeout: number, maxRetries: number) =>
+    new OpenAIEmbeddings({
+      model: remote.model,
+      apiKey: remote.apiKey,
+      timeout,
+      maxRetries,
+      batchSize: 64,
+      stripNewLines: false,
+      // Some compatible servers do not know base64, which is the client's default.
+      encodingFormat: 'float',
+      configuration: { baseURL: remote.baseUrl },
+    });
+  const { timeoutMs } = remote;
+  return new CheckedModel(remote.model, false, client(timeoutMs, 2), client(Math.min(timeoutMs, questionMs), 0));
+}
+
 class CheckedModel implements EmbeddingModel {
   private size: Promise<number> | null = null;
 
   constructor(
     readonly name: string,
     readonly lexical: boolean,
-    private readonly embeddings: Embeddings,
+    private readonly documents: Embeddings,
+    private readonly questions: Embeddings,
   ) {}
 
   dimensions(): Promise<number> {
     // A failed probe is forgotten, or an outage at the first document would last as long as the process.
-    this.size ??= this.embeddings.embedQuery('dimensions').then(
+    this.size ??= this.documents.embedQuery('dimensions').then(
       (vector) => vector.length,
       (error: unknown) => {
         this.size = null;
@@ -83,21 +87,22 @@ class CheckedModel implements EmbeddingModel {
 
   async embed(texts: string[]): Promise<number[][]> {
     if (texts.length === 0) return [];
-    const vectors = await this.embeddings.embedDocuments(texts);
+    const vectors = await this.documents.embedDocuments(texts);
     if (vectors.length !== texts.length)
       throw new Error(`${this.name} gave ${vectors.length} vectors for ${texts.length} texts`);
     const dimensions = await this.dimensions();
     return vectors.map((vector) => this.unit(vector, dimensions));
   }
 
-  async embedQuery(text: string): Promise<number[]> {
-    return this.unit(await this.embeddings.embedQuery(text), await this.dimensions());
+  async embedQuery(text: string, dimensions: number): Promise<number[]> {
+    return this.unit(await this.questions.embedQuery(text), dimensions);
   }
 
   /** A bad vector is never stored: it would be found for every question, or for none. */
   private unit(vector: number[], dimensions: number): number[] {
     const length = Math.hypot(...vector);
-    if (vector.length !== dimensions || !Number.isFinite(length) || length === 0) {
+    // Each number is looked at: null, as JSON writes NaN, counts as 0 in a sum.
+    if (vector.length !== dimensions || !vector.every(Number.isFinite) || !Number.isFinite(length) || length === 0) {
       throw new PermanentFailure(
         'bad_embedding',
         `The embedding model ${this.name} answered with a vector that cannot be used.`,
