@@ -15,6 +15,16 @@ beforeEach(async () => {
 
 const days = (number: number) => `# Leave\n\nEvery employee has ${number} days of annual leave.`;
 
+const section = (name: string, rule: string) => `## ${name}\n\n${rule}`;
+const handbook = (rule: string) =>
+  [
+    '# Handbook',
+    section('Leave', rule),
+    section('Travel', 'Trains come before planes.'),
+    section('Bikes', 'Bikes are leased for three years.'),
+  ].join('\n\n');
+const ids = (listed: { data: { externalId: string }[] }) => listed.data.map(({ externalId }) => externalId);
+
 describe('an upload', () => {
   it('answers 202 for new bytes, and 200 unchanged for the same ones, queued or ready', async () => {
     const document = { externalId: 'leave', content: days(27) };
@@ -169,14 +179,6 @@ describe('a new revision', () => {
   });
 
   it('embeds only the paragraphs that changed, and its receipt says so', async () => {
-    const section = (name: string, rule: string) => `## ${name}\n\n${rule}`;
-    const handbook = (rule: string) =>
-      [
-        '# Handbook',
-        section('Leave', rule),
-        section('Travel', 'Trains come before planes.'),
-        section('Bikes', 'Bikes are leased for three years.'),
-      ].join('\n\n');
     const first = await library.publish({ externalId: 'handbook', content: handbook('There are 27 days.') });
     expect(first.receipt.chunks).toMatchObject({ total: 3, embedded: 3, reused: 0, removed: 0 });
     const second = await library.publish({ externalId: 'handbook', content: handbook('There are 30 days.') });
@@ -194,7 +196,6 @@ describe('a document', () => {
     for (const name of ['a', 'b', 'c']) await library.upload({ externalId: name, content: `${name} text` });
     await library.uploadFile({ bytes: '', name: 'empty.txt', fields: { externalId: 'd' } });
     await service.settle();
-    const ids = (listed: { data: { externalId: string }[] }) => listed.data.map(({ externalId }) => externalId);
     const first = await library.list('?limit=2');
     expect(ids(first)).toEqual(['d', 'c']);
     const second = await library.list(`?limit=2&cursor=${first.nextCursor}`);

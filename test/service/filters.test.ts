@@ -23,10 +23,10 @@ afterAll(() => service.stop());
 
 const found = async (filter: unknown) => (await library.finds('manual', { filter, topK: 50 })).sort();
 
-describe('a search filter', () => {
-  const field = (name: string, test: Record<string, unknown>) => ({ field: name, ...test });
-  const product = (test: Record<string, unknown>) => field('metadata.product', test);
+const field = (name: string, test: Record<string, unknown>) => ({ field: name, ...test });
+const product = (test: Record<string, unknown>) => field('metadata.product', test);
 
+describe('a search filter', () => {
   it.each([
     ['eq', product({ eq: 'y' }), ['b', 'c']],
     ['ne, which takes what has no such field', product({ ne: 'y' }), ['a', 'd']],

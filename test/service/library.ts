@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer, CallOptions, Service } from './harness.js';
 
 export interface FileUpload {
-  bytes: Uint8Array | string;
+  bytes: Uint8Array<ArrayBuffer> | string;
   name: string;
   type?: string;
   fields?: Record<string, string>;
@@ -34,7 +34,7 @@ export async function openLibrary(service: Service, options: CallOptions = {}) {
     fieldsLast = false,
   }: FileUpload): Promise<Answer> => {
     const form = new FormData();
-    const file = new Blob([bytes as BlobPart], { type });
+    const file = new Blob([bytes], { type });
     if (fieldsLast) form.append('file', file, name);
     for (const [field, value] of Object.entries(fields)) form.append(field, value);
     if (!fieldsLast) form.append('file', file, name);

@@ -20,6 +20,11 @@ const newest = async (limit: number) =>
     ({ type, data }: { type: string; data: object }) => ({ type, ...data }),
   );
 
+const tokenFor = async (groups: string[]): Promise<string> => {
+  const body = { subject: 'ada', groups, scopes: ['search'], ttlSeconds: 600 };
+  return (await service.call('POST', '/v1/tokens', { body })).body.token;
+};
+
 describe('publishing', () => {
   it('gathers a burst of uploads in few versions', async () => {
     await Promise.all(
@@ -122,14 +127,8 @@ describe('activating an earlier version', () => {
       body: { access: { visibility: 'restricted', allow: ['group:hr'] } },
     });
     await library.activate(1);
-    const issue = async (groups: string[]) =>
-      (
-        await service.call('POST', '/v1/tokens', {
-          body: { subject: 'ada', groups, scopes: ['search'], ttlSeconds: 600 },
-        })
-      ).body.token;
-    expect(await library.finds('leave', {}, { key: await issue([]) })).toEqual([]);
-    expect(await library.finds('leave', {}, { key: await issue(['hr']) })).toEqual(['leave']);
+    expect(await library.finds('leave', {}, { key: await tokenFor([]) })).toEqual([]);
+    expect(await library.finds('leave', {}, { key: await tokenFor(['hr']) })).toEqual(['leave']);
   });
 
   it('answers 404 for a version that never was, whatever the number looks like', async () => {

@@ -1,0 +1,202 @@
+import { Global, Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CONFIG, type Config, readConfig } from '../../src/config.js';
+import { PermanentFailure } from '../../src/errors.js';
+import { defineJob } from '../../src/platform/jobs/definition.js';
+import { Frees, Handles, Sweep } from '../../src/platform/jobs/handlers.js';
+import { JobQueue } from '../../src/platform/jobs/job-queue.js';
+import { JobRunner } from '../../src/platform/jobs/job-runner.js';
+import { JobsModule } from '../../src/platform/jobs/jobs.module.js';
+import { LOGGER, makeLogger } from '../../src/platform/logger.js';
+import { migrate } from '../../src/platform/migrate.js';
+import { openPool, POOL, type Pool } from '../../src/platform/pool.js';
+
+const greet = defineJob<{ name: string; times: number }>({ name: 'greet', queue: 'light', attempts: 3 });
+const once = defineJob<{ id: string }>({ name: 'once', queue: 'heavy', attempts: 2, key: ({ id }) => id });
+
+/** What the jobs of a test did, and what they should do next. */
+@Injectable()
+class Deeds {
+  readonly greeted: { name: string; times: number }[] = [];
+  readonly done: string[] = [];
+  failures: Error[] = [];
+  sweeps = 0;
+  freed = 0;
+
+  @Handles(greet)
+  async greet(payload: { name: string; times: number }): Promise<void> {
+    this.greeted.push(payload);
+    const failure = this.failures.shift();
+    if (failure) throw failure;
+  }
+
+  @Handles(once)
+  async once({ id }: { id: string }): Promise<void> {
+    this.done.push(id);
+    const failure = this.failures.shift();
+    if (failure) throw failure;
+  }
+
+  @Sweep(60_000)
+  async sweep(): Promise<void> {
+    this.sweeps += 1;
+  }
+
+  @Frees()
+  async free(): Promise<void> {
+    this.freed += 1;
+  }
+}
+
+async function open(env: Record<string, string>) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'lectern-jobs-'));
+  const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', REDIS_PREFIX: `test-${randomUUID()}`, ...env });
+  const pool = openPool(config);
+  await migrate(pool, { withQueueTables: config.redisUrl === null });
+  const close = async () => {
+    await pool.end();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  return { config, pool, close };
+}
+
+function start({ config, pool }: { config: Config; pool: Pool }) {
+  @Global()
+  @Module({
+    providers: [
+      { provide: CONFIG, useValue: config },
+      { provide: LOGGER, useValue: makeLogger(config) },
+      { provide: POOL, useValue: pool },
+    ],
+    exports: [CONFIG, LOGGER, POOL],
+  })
+  class Surroundings {}
+
+  @Module({ imports: [Surroundings, JobsModule], providers: [Deeds] })
+  class Service {}
+
+  return NestFactory.createApplicationContext(Service, { logger: false, abortOnError: false });
+}
+
+const { REDIS_URL } = process.env;
+const backends = [
+  { backend: 'the embedded database', env: {} },
+  ...(REDIS_URL ? [{ backend: 'Redis', env: { REDIS_URL } }] : []),
+];
+
+/** Both backends of the queue pass this suite. */
+describe.each(backends)('jobs on $backend', ({ env }) => {
+  let opened: Awaited<ReturnType<typeof open>>;
+  let app: Awaited<ReturnType<typeof start>>;
+  let queue: JobQueue;
+  let runner: JobRunner;
+  let deeds: Deeds;
+
+  beforeAll(async () => {
+    opened = await open(env as Record<string, string>);
+    app = await start(opened);
+    [queue, runner, deeds] = [app.get(JobQueue), app.get(JobRunner), app.get(Deeds)];
+  });
+  afterAll(async () => {
+    await app.close();
+    await opened.close();
+  });
+  beforeEach(() => {
+    deeds.greeted.length = 0;
+    deeds.done.length = 0;
+    deeds.failures = [];
+  });
+
+  it('nothing starts by itself: a job is handled with its payload when the queue is stepped', async () => {
+    await queue.add(greet, { name: 'ada', times: 3 });
+    expect(deeds.greeted).toEqual([]);
+    await runner.drain();
+    expect(deeds.greeted).toEqual([{ name: 'ada', times: 3 }]);
+    await runner.drain();
+    expect(deeds.greeted).toHaveLength(1);
+  });
+
+  it('a delayed job, even by a fraction of a millisecond, is stepped too', async () => {
+    await queue.add(greet, { name: 'later', times: 1 }, { delayMs: 3_600_000.5 });
+    await runner.drain();
+    expect(deeds.greeted).toHaveLength(1);
+  });
+
+  it('a thrown error is tried again, as often as the job says', async () => {
+    deeds.failures = [new Error('first')];
+    await queue.add(greet, { name: 'ada', times: 1 });
+    await runner.drain();
+    expect(deeds.greeted).toHaveLength(2);
+    deeds.failures = Array.from({ length: 9 }, (_, n) => new Error(`failure ${n}`));
+    await queue.add(greet, { name: 'bob', times: 1 });
+    await runner.drain();
+    expect(deeds.greeted.filter(({ name }) => name === 'bob')).toHaveLength(3);
+  });
+
+  it('a permanent failure is not tried again', async () => {
+    deeds.failures = [new PermanentFailure('hopeless', 'It can never succeed.')];
+    await queue.add(greet, { name: 'ada', times: 1 });
+    await runner.drain();
+    expect(deeds.greeted).toHaveLength(1);
+  });
+
+  it('NUL and half a character in a payload or an error do no harm', async () => {
+    deeds.failures = [new Error('bad \u0000 text \ud800'), new PermanentFailure('worse', 'also \u0000\udfff')];
+    await queue.add(greet, { name: 'a\u0000b\ud800c', times: 1 });
+    await runner.drain();
+    expect(deeds.greeted).toEqual(Array.from({ length: 2 }, () => ({ name: 'ab\ufffdc', times: 1 })));
+    await queue.add(greet, { name: 'next', times: 1 });
+    await runner.drain();
+    expect(deeds.greeted.at(-1)).toEqual({ name: 'next', times: 1 });
+  });
+
+  it('jobs with one key are one while the first waits, and a new one once it is over, however it ended', async () => {
+    for (const id of ['a', 'a', 'b', 'a']) await queue.add(once, { id });
+    await runner.drain();
+    expect(deeds.done.sort()).toEqual(['a', 'b']);
+    deeds.failures = [new Error('1'), new Error('2')];
+    await queue.add(once, { id: 'a' });
+    await runner.drain();
+    expect(deeds.done).toHaveLength(4);
+    await queue.add(once, { id: 'a' });
+    await runner.drain();
+    expect(deeds.done).toHaveLength(5);
+  });
+
+  it('a cleared queue is empty, and takes a job with a key that was in it', async () => {
+    await queue.add(once, { id: 'a' });
+    await queue.clear();
+    await runner.drain();
+    expect(deeds.done).toEqual([]);
+    await queue.add(once, { id: 'a' });
+    await runner.drain();
+    expect(deeds.done).toEqual(['a']);
+  });
+
+  it('every step runs the sweeps, and none of what frees a dead process belongings', async () => {
+    const before = deeds.sweeps;
+    await runner.drain();
+    expect(deeds.sweeps).toBeGreaterThan(before);
+    expect(deeds.freed).toBe(0);
+  });
+
+  it('answers that it is well', async () => {
+    await expect(queue.check()).resolves.toBeUndefined();
+  });
+
+  // Last: a definition is for the whole process.
+  it('a job that nobody handles, or defined twice, is refused before anything starts', async () => {
+    expect(() => defineJob({ name: 'greet', queue: 'light', attempts: 1 })).toThrow('defined twice');
+    try {
+      defineJob({ name: 'orphan', queue: 'light', attempts: 1 });
+    } catch {
+      // the other backend's run of this suite has defined it
+    }
+    await expect(start(opened)).rejects.toThrow('no handler for the jobs: orphan');
+  });
+});
