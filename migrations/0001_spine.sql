@@ -356,10 +356,13 @@ end $$;
 
 grant select on tenant to lectern_app;
 
--- The chores that cross tenants, column by column: no text, no title, no secret of a tenant is among them, but for the
--- keyed hashes by which a caller is found and the sealed secret by which an inbound hook is verified.
+-- The chores that cross tenants, column by column: no text and no secret of a tenant is among them, but for the keyed
+-- hashes by which a caller is found, the sealed secret by which an inbound hook is verified, and the titles of articles
+-- in events that are on their way.
 grant select, insert on tenant to lectern_system;
-grant select, insert on api_key to lectern_system;
+grant select (id, tenant_id, key_hash, previous_key_hash, previous_expires_at, scopes, subject, groups, expires_at, revoked_at)
+  on api_key to lectern_system;
+grant insert on api_key to lectern_system;
 grant select on event to lectern_system;
 grant update (claimed_until, dispatched_at) on event to lectern_system;
 grant select (id, tenant_id, document_id, knowledge_base_id, status, lease_expires_at) on revision to lectern_system;
@@ -368,4 +371,4 @@ grant select (id, tenant_id, deleted_at, purged_at) on document to lectern_syste
 grant select (id, tenant_id, status, attempts, next_attempt_at, claimed_until) on webhook_delivery to lectern_system;
 grant select (id, tenant_id, secret, deleted_at) on cms_source to lectern_system;
 grant select (id, tenant_id, status, received_at) on cms_event to lectern_system;
-grant select, delete on idempotency_key to lectern_system;
+grant select (status, created_at), delete on idempotency_key to lectern_system;

@@ -40,7 +40,7 @@ export class Authenticator {
    * @throws ApiError unauthenticated
    */
   async principal(authorization: string | undefined, tenant: string | undefined): Promise<Principal> {
-    const credential = /^Bearer ([^\s]{1,4096})$/i.exec(authorization ?? '')?.[1];
+    const credential = /^Bearer (.{1,4096})$/i.exec(authorization ?? '')?.[1];
     if (!credential) throw new ApiError('unauthenticated');
     const found = this.isAdmin(credential)
       ? await this.admin(tenant)

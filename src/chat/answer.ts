@@ -28,20 +28,25 @@ const notFoundAnswer = 'No answer to this was found in the documents you can see
 /**
  * Passages to a cited answer: the chat model's, if there is one, it keeps to its time and it cites what it was given;
  * otherwise the extractive one's. What cannot be cited is not answered.
- * @param onDelta gets the answer piece by piece, only what is already known to be cited
+ * @param onDelta gets the answer piece by piece, only what is already known to be cited; `reset`: all before is void
  * @param onDegraded hears why the chat model's answer was not used
  */
 export async function answer(
   prompt: StructuredPrompt,
   { generative, extractive, timeoutMs }: Answerers,
-  onDelta: (text: string) => void,
+  onDelta: (text: string, reset: boolean) => void,
   onDegraded: (reason: Error) => void,
   signal?: AbortSignal,
 ): Promise<Answer> {
+  let shown = false;
+  const show = (text: string): void => {
+    shown = true;
+    onDelta(text, false);
+  };
   if (generative && prompt.passages.length > 0) {
     try {
       const limit = AbortSignal.timeout(timeoutMs);
-      return await generate(prompt, generative, onDelta, signal ? AbortSignal.any([limit, signal]) : limit);
+      return await generate(prompt, generative, show, signal ? AbortSignal.any([limit, signal]) : limit);
     } catch (error) {
       if (signal?.aborted) throw error;
       onDegraded(error as Error);
@@ -49,7 +54,7 @@ export async function answer(
   }
   const reply = await extractive.invoke(render(prompt));
   const text = String(reply.content);
-  if (text !== notFoundToken) onDelta(text);
+  if (text !== notFoundToken || shown) onDelta(text === notFoundToken ? notFoundAnswer : text, shown);
   return judge(prompt, text, 'extractive', { inputTokens: 0, outputTokens: 0 });
 }
 
@@ -81,7 +86,7 @@ async function generate(
 
 /** Checks the citations and says how well the answer stands. */
 function judge(prompt: StructuredPrompt, text: string, mode: Answer['mode'], usage: Answer['usage']): Answer {
-  if (text.includes(notFoundToken)) {
+  if (text.trim() === notFoundToken) {
     return { answer: notFoundAnswer, outcome: 'not_found', mode, confidence: 'low', citations: [], usage };
   }
   const checked = dropUnknown(text, prompt.passages).trim();

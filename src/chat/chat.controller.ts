@@ -72,7 +72,14 @@ export class ChatController {
     try {
       stream.begin(prepared);
       stream.end(
-        await this.chat.reply(principal, body, prepared, requestId, (text) => stream.delta(text), stream.signal),
+        await this.chat.reply(
+          principal,
+          body,
+          prepared,
+          requestId,
+          (text, reset) => stream.delta(text, reset),
+          stream.signal,
+        ),
       );
     } catch (error) {
       stream.fail(error);

@@ -47,6 +47,7 @@ export class Chat {
   /** Everything that can be refused happens here, before the first byte of an answer. @throws ApiError not_found */
   async prepare(principal: Principal, wish: ChatWish, requestId: string): Promise<PreparedChat> {
     const started = performance.now();
+    await this.retrieval.check(principal, wish.knowledgeBases);
     const conversation = await this.conversations.ask(principal, wish.conversationId, wish.message, requestId);
     const follows = conversation.lastQuestion !== null && terms(wish.message).length <= shortQuestion;
     const query = follows ? `${conversation.lastQuestion} ${wish.message}`.slice(0, 4000) : wish.message;
@@ -54,9 +55,11 @@ export class Chat {
     for (const base of new Set(wish.knowledgeBases)) {
       found.push(await this.retrieval.search(principal, base, { query, topK: passagesPerAnswer, mode: 'hybrid' }));
     }
+    const several = found.length > 1;
     const passages = found
       .flatMap(({ results }) => results)
-      .sort((a, b) => b.score - a.score)
+      // Scores of two bases do not compare; the share of the question that a passage holds does.
+      .sort((a, b) => (several ? (b.signals.coverage ?? 0) - (a.signals.coverage ?? 0) : 0) || b.score - a.score)
       .slice(0, passagesPerAnswer)
       .map((result, index) => ({ ...result, marker: index + 1 }));
     return { messageId: newId(), conversation, found, passages, retrievalMs: Math.round(performance.now() - started) };
@@ -67,7 +70,7 @@ export class Chat {
     wish: ChatWish,
     prepared: PreparedChat,
     requestId: string,
-    onDelta: (text: string) => void = () => undefined,
+    onDelta: (text: string, reset: boolean) => void = () => undefined,
     signal?: AbortSignal,
   ) {
     const { conversation, passages, messageId } = prepared;
@@ -94,7 +97,9 @@ export class Chat {
     });
     const shown = show(prepared, given, [...degraded], requestId);
     const ms = { retrieval: prepared.retrievalMs, answer: Math.round(performance.now() - started) };
-    const documentIds = [...new Set(passages.map(({ document }) => readId('doc', document.id)))];
+    // An answer may repeat what an earlier one said: it is hidden together with the documents of both.
+    const own = passages.map(({ document }) => readId('doc', document.id));
+    const documentIds = [...new Set([...own, ...conversation.historyDocuments])];
     const kept = {
       ...shown,
       documentIds,

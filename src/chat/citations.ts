@@ -47,7 +47,7 @@ function statementStart(answer: string, end: number): number {
   return Math.max(before.lastIndexOf(']'), before.lastIndexOf('\n')) + 1;
 }
 
-const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
+const oneLine = (text: string): string => text.replaceAll(marker, '').replaceAll(/\s+/g, ' ').trim();
 
 function toCitation(passage: PromptPassage, statement: string): Citation {
   const { document, revision, section, page, text } = passage;

@@ -16,6 +16,8 @@ export interface OpenConversation {
   id: string;
   /** What was said before, newest last, without answers from documents that this caller may no longer see. */
   history: string;
+  /** The documents that the history speaks of. */
+  historyDocuments: string[];
   /** The question before this one; null in a new conversation. */
   lastQuestion: string | null;
 }
@@ -62,7 +64,8 @@ export class Conversations {
         .join('\n')
         .slice(-historyChars);
       const lastQuestion = before.findLast(({ role }) => role === 'user')?.content ?? null;
-      return { id, history, lastQuestion };
+      const historyDocuments = before.flatMap((row) => row.document_ids ?? []);
+      return { id, history, historyDocuments, lastQuestion };
     });
   }
 
@@ -111,10 +114,11 @@ export class Conversations {
        from message where conversation_id = $1 order by id desc limit ${remembered}`,
       [id],
     );
-    const parameters: unknown[] = [rows.flatMap((row) => row.document_ids ?? [])];
+    const parameters: unknown[] = [rows.flatMap((row) => row.document_ids ?? []), principal.knowledgeBases];
     const visible = visibleTo(principal, parameters);
     const seen = await tx.rows<{ id: string }>(
-      `select d.id from document d where d.id = any($1::uuid[]) and ${visible}`,
+      `select d.id from document d where d.id = any($1::uuid[])
+       and ($2::uuid[] is null or d.knowledge_base_id = any($2::uuid[])) and ${visible}`,
       parameters,
     );
     const allowed = new Set(seen.map((row) => row.id));

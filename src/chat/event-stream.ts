@@ -42,8 +42,9 @@ export class EventStream {
     });
   }
 
-  delta(text: string): void {
-    this.write('answer.delta', { text });
+  /** @param reset what was sent before is void: the model broke off, and another answer begins */
+  delta(text: string, reset: boolean): void {
+    this.write('answer.delta', reset ? { text, reset } : { text });
   }
 
   end(answer: { citations: Citation[] }): void {

@@ -42,8 +42,11 @@ export function extract(prompt: StructuredPrompt): string {
   const chosen = pick(candidates);
   return chosen.length === 0
     ? notFoundToken
-    : chosen.map(({ text, passage }) => `${text.replaceAll(/\s+/g, ' ')} [${passage.marker}]`).join('\n');
+    : chosen.map(({ text, passage }) => `${plain(text)} [${passage.marker}]`).join('\n');
 }
+
+/** In one line, and without bracketed numbers of the source's own, which would read as markers of ours. */
+const plain = (text: string): string => text.replaceAll(/\s?\[\d{1,3}\]/g, '').replaceAll(/\s+/g, ' ');
 
 const context = ({ document, section }: PromptPassage): string[] => [document.title, ...section];
 

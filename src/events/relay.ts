@@ -50,7 +50,8 @@ export class Relay {
 
   @Sweep(1000, outboxChannel)
   async relay(): Promise<void> {
-    while ((await this.relayBatch()) === batch);
+    // Until there is nothing new: what subscribers do may be recorded in its turn.
+    while ((await this.relayBatch()) > 0);
   }
 
   @Frees()

@@ -6,7 +6,7 @@ import { findByExternalId } from '../knowledge/documents.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
 import { submit } from '../knowledge/submit.js';
 import { Database, type Transaction } from '../platform/database.js';
-import { showId } from '../platform/ids.js';
+import { newId, showId } from '../platform/ids.js';
 
 /** What a CMS said of an article, as the webhooks room wrote it into the event `article.changed`. */
 export interface ArticleChange {
@@ -66,10 +66,25 @@ export class Articles {
       return;
     }
     const document = await findByExternalId(tx, principal, base.id, change.externalId);
-    if (!document) return;
+    if (!document) return this.remember(tx, base.id, change, principal);
     await tx.run('update document set source_updated_at = $2 where id = $1', [document.id, change.updatedAt]);
     const end = change.action === 'deleted' ? deleteDocument : unpublishDocument;
     await end(tx, principal, base.id, document.id, requestId);
+  }
+
+  /** An article that was never here is gone already: marked, or a late event would bring it in after its end. */
+  private async remember(
+    tx: Transaction,
+    baseId: string,
+    change: ArticleChange,
+    { tenantId }: Principal,
+  ): Promise<void> {
+    await tx.run(
+      `insert into document (id, tenant_id, knowledge_base_id, external_id, title, title_given, title_terms, source_updated_at,
+         visibility, deleted_at, purged_at)
+       values ($1, $2, $3, $4, '', false, '{}/1000000000', $5, 'tenant', now(), now())`,
+      [newId(), tenantId, baseId, change.externalId, change.updatedAt],
+    );
   }
 
   /** Older than what the article already says, or not newer than its deletion. */

@@ -7,6 +7,7 @@ import { Indexes } from '../knowledge/indexes.js';
 import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { BlobStore } from '../platform/blobs.js';
 import { Database } from '../platform/database.js';
+import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
 import { chunk } from './chunk.js';
 import { defaultParseLimits, parseInChild } from './parsers/parse-in-child.js';
@@ -34,6 +35,7 @@ export class Ingestion {
     private readonly embedder: Embedder,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /**
@@ -44,15 +46,26 @@ export class Ingestion {
     const revision = await this.revisions.claim(revisionId);
     if (!revision) return; // done, superseded, or held by another worker
     const abort = new AbortController();
-    const beat = setInterval(() => void this.revisions.heartbeat(revision).catch(() => abort.abort()), heartbeatMs);
+    const beat = setInterval(() => void this.beat(revision, abort), heartbeatMs);
     try {
       await this.carryOut(revision, abort.signal);
     } catch (error) {
       if (error instanceof LeaseLost || abort.signal.aborted) return;
+      const about = { revision: revision.id, document: revision.documentId, requestId: revision.requestId };
+      this.logger.warn({ err: error, ...about }, 'an attempt to ingest failed');
       if (error instanceof PermanentFailure) await this.revisions.fail(revision, error);
-      else await this.revisions.release(revision, error as Error);
+      else await this.revisions.release(revision);
     } finally {
       clearInterval(beat);
+    }
+  }
+
+  /** A heartbeat that fails for another reason than a lost lease may succeed the next time: the lease lasts for three. */
+  private async beat(revision: LeasedRevision, abort: AbortController): Promise<void> {
+    try {
+      await this.revisions.heartbeat(revision);
+    } catch (error) {
+      if (error instanceof LeaseLost) abort.abort();
     }
   }
 

@@ -43,13 +43,23 @@ export class Publishing {
   }
 }
 
-function lockBase(tx: Transaction, id: string): Promise<Base | null> {
-  return tx.row<Base>(
-    `select b.active_version, b.last_version, v.index_id from knowledge_base b
-     join version v on v.knowledge_base_id = b.id and v.number = b.active_version
-     where b.id = $1 and b.deleted_at is null for update of b`,
+/**
+ * Two statements on purpose: after waiting for another publish, a join would be checked again with the version that was
+ * active before it, find nothing, and this publish would silently not happen.
+ */
+async function lockBase(tx: Transaction, id: string): Promise<Base | null> {
+  const pointer = await tx.row<Omit<Base, 'index_id'>>(
+    'select active_version, last_version from knowledge_base where id = $1 and deleted_at is null for update',
     [id],
   );
+  if (!pointer) return null;
+  // A version without an index shows nothing of the base's index, which is not the same as having none to hide.
+  const index = await tx.row<{ id: number | null }>(
+    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as id
+     from version v where v.knowledge_base_id = $1 and v.number = $2`,
+    [id, pointer.active_version],
+  );
+  return { ...pointer, index_id: index?.id ?? null };
 }
 
 /** Takes the changes off the list; with them, the index each staged revision stands in. */

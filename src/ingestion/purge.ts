@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { BlobStore } from '../platform/blobs.js';
+import { BlobStore, lockContent } from '../platform/blobs.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 
 /**
@@ -23,10 +23,11 @@ export class Purging {
     if (!owner) return;
     const scope = { tenantId: owner.tenant_id };
     // Bytes first: were the rows gone when the process dies, nothing would know of the bytes any more.
-    for (const hash of await this.ownBytes(scope, documentId)) await this.blobs.remove(scope.tenantId, hash);
+    for (const hash of await this.contents(scope, documentId)) await this.removeUnlessNeeded(scope, hash);
     await this.database.as(scope, async (tx) => {
       // Revisions before chunks: a worker that still reads one has lost its lease and stores no chunk behind our back.
       await tx.run('delete from revision where document_id = $1', [documentId]);
+      await tx.run('delete from pending_change where document_id = $1', [documentId]);
       await deleteChunks(tx, documentId);
       await tx.run('delete from document_grant where document_id = $1', [documentId]);
       await tx.run(
@@ -36,17 +37,24 @@ export class Purging {
     });
   }
 
-  /** The hashes of contents that no document of the tenant has but deleted ones. */
-  private async ownBytes(scope: TenantScope, documentId: string): Promise<string[]> {
-    const rows = await this.database.as(scope, (tx) =>
-      tx.rows<{ hash: string }>(
-        `select distinct o.content_hash as hash from revision o where o.document_id = $1 and not exists
-           (select from revision r join document d on d.id = r.document_id
-            where r.tenant_id = $2 and r.content_hash = o.content_hash and d.deleted_at is null)`,
-        [documentId, scope.tenantId],
-      ),
-    );
+  private async contents(scope: TenantScope, documentId: string): Promise<string[]> {
+    const sql = 'select distinct content_hash as hash from revision where document_id = $1';
+    const rows = await this.database.as(scope, (tx) => tx.rows<{ hash: string }>(sql, [documentId]));
     return rows.map(({ hash }) => hash);
+  }
+
+  /** Removes bytes that no document of the tenant needs but deleted ones, nor an article that is on its way. */
+  private async removeUnlessNeeded(scope: TenantScope, hash: string): Promise<void> {
+    await this.database.as(scope, async (tx) => {
+      await lockContent(tx, scope.tenantId, hash);
+      const needed = await tx.row(
+        `select 1 from revision r join document d on d.id = r.document_id where r.content_hash = $1 and d.deleted_at is null
+         union all
+         select 1 from event where type = 'article.changed' and dispatched_at is null and data->>'contentHash' = $1`,
+        [hash],
+      );
+      if (!needed) await this.blobs.remove(scope.tenantId, hash);
+    });
   }
 }
 

@@ -10,7 +10,7 @@ import { ApiError } from '../errors.js';
 import { showDocument } from '../knowledge/documents.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
 import { type Submission, submit } from '../knowledge/submit.js';
-import { BlobStore, type StoredBlob } from '../platform/blobs.js';
+import { BlobStore, lockContent, type StoredBlob } from '../platform/blobs.js';
 import { Database } from '../platform/database.js';
 import { Idempotency, type IdempotentRequest, isMultipart } from '../platform/http/idempotency.js';
 import { validation } from '../platform/http/validation.js';
@@ -90,6 +90,9 @@ export class UploadController {
   private async accept(principal: Principal, kb: string, wish: Submission, reply: FastifyReply) {
     const { document, unchanged, queued } = await this.database.as(principal, async (tx) => {
       const base = await openBase(tx, principal, kb);
+      await lockContent(tx, principal.tenantId, wish.content.hash);
+      // The same bytes may have been cleared away with a deleted document since they were stored.
+      if (!(await this.blobs.has(principal.tenantId, wish.content.hash))) throw new ApiError('unavailable');
       return submit(tx, principal, base, wish);
     });
     void reply.status(queued ? 202 : 200);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Principal } from '../access/principal.js';
+import { type Principal, visibleTo } from '../access/principal.js';
 import { ApiError, invalidField, notFound } from '../errors.js';
 import { BlobStore } from '../platform/blobs.js';
 import { Database, type Transaction } from '../platform/database.js';
@@ -63,12 +63,14 @@ export class Content {
     return this.database.as(principal, async (tx) => {
       const { id: baseId, activeVersion } = await openBase(tx, principal, base);
       const document = await openDocument(tx, principal, baseId, id);
+      const parameters: unknown[] = [baseId, activeVersion, document.id, after, query.limit + 1];
+      const visible = visibleTo(principal, parameters);
       const rows = await tx.rows<ChunkRow>(
         `select c.id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.text
-         from version v join chunk c on c.index_id = v.index_id
-         where v.knowledge_base_id = $1 and v.number = $2 and c.document_id = $3 and c.visible @> v.number and c.ordinal > $4
+         from version v join chunk c on c.index_id = v.index_id join document d on d.id = c.document_id
+         where v.knowledge_base_id = $1 and v.number = $2 and c.document_id = $3 and c.visible @> v.number and c.ordinal > $4 and ${visible}
          order by c.ordinal limit $5`,
-        [baseId, activeVersion, document.id, after, query.limit + 1],
+        parameters,
       );
       const data = rows.slice(0, query.limit).map((row) => ({
         id: showId('chk', row.id),
@@ -87,19 +89,38 @@ export class Content {
     return this.database.as(principal, async (tx) => {
       const { id: baseId } = await openBase(tx, principal, base);
       const document = await openDocument(tx, principal, baseId, id);
-      const wanted =
-        shownRevision === undefined ? (document.served_id ?? document.revision_id) : readId('rev', shownRevision);
-      return { document, row: await this.read(tx, document, wanted) };
+      const wanted = shownRevision === undefined ? answering(principal, document) : readId('rev', shownRevision);
+      return { document, row: await this.read(tx, principal, document, wanted) };
     });
   }
 
-  private async read(tx: Transaction, document: DocumentRow, revisionId: string): Promise<RevisionRow> {
+  private async read(
+    tx: Transaction,
+    principal: Principal,
+    document: DocumentRow,
+    revisionId: string,
+  ): Promise<RevisionRow> {
+    const parameters: unknown[] = [revisionId, document.id];
+    const visible = visibleTo(principal, parameters);
     const row = await tx.row<RevisionRow>(
       `select r.id, r.number, r.filename, r.content_type, r.content_hash, p.text, p.pages
-       from revision r left join parse p on p.revision_id = r.id where r.id = $1 and r.document_id = $2`,
-      [revisionId, document.id],
+       from revision r join document d on d.id = r.document_id left join parse p on p.revision_id = r.id
+       where r.id = $1 and r.document_id = $2 and ${visible}`,
+      parameters,
     );
     if (!row) throw notFound();
     return row;
   }
+}
+
+/**
+ * The revision that answers now. Before there is one, and after it was unpublished, its text is for those who write
+ * documents or may look back.
+ */
+function answering(principal: Principal, document: DocumentRow): string {
+  if (document.served_id !== null) return document.served_id;
+  if (!principal.scopes.has('documents:write') && !principal.scopes.has('versions:look-back')) {
+    throw new ApiError('conflict', 'This document answers nothing at the moment: it is not published.');
+  }
+  return document.revision_id;
 }

@@ -79,13 +79,9 @@ export async function deleteDocument(
   documentId: string,
   requestId: string | null,
 ): Promise<void> {
+  await endRevisions(tx, documentId);
   await tx.run('update document set deleted_at = now(), updated_at = now() where id = $1', [documentId]);
   await tx.run('delete from pending_change where document_id = $1', [documentId]);
-  await tx.run(
-    `update revision set status = 'superseded', lease_token = null
-     where document_id = $1 and status in ('queued', 'parsing', 'chunking', 'embedding', 'staged')`,
-    [documentId],
-  );
   const data = { documentId: showId('doc', documentId), knowledgeBaseId: showId('kb', baseId) };
   await record(tx, scope, { type: 'document.deleted', subjectId: documentId, requestId, data });
 }
@@ -98,15 +94,20 @@ export async function unpublishDocument(
   documentId: string,
   requestId: string | null,
 ): Promise<void> {
+  await endRevisions(tx, documentId);
   await tx.run(
     `insert into pending_change (tenant_id, knowledge_base_id, document_id, kind) values ($1, $2, $3, 'unpublish')
      on conflict (knowledge_base_id, document_id) do update set kind = 'unpublish', revision_id = null, created_at = now()`,
     [scope.tenantId, baseId, documentId],
   );
+  await record(tx, scope, { type: 'document.unpublish_requested', requestId, data: { knowledgeBaseId: baseId } });
+}
+
+/** First of all, for the sake of its locks: a worker that stages goes from revision to document to pending change too. */
+async function endRevisions(tx: Transaction, documentId: string): Promise<void> {
   await tx.run(
     `update revision set status = 'superseded', lease_token = null
      where document_id = $1 and status in ('queued', 'parsing', 'chunking', 'embedding', 'staged')`,
     [documentId],
   );
-  await record(tx, scope, { type: 'document.unpublish_requested', requestId, data: { knowledgeBaseId: baseId } });
 }

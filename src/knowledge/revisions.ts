@@ -148,7 +148,7 @@ export class Revisions {
    * Gives the lease back after an error that may pass: the revision waits, longer each time, and is announced again by
    * the sweep. After many tries it fails with the reason, so that nothing is stuck for ever.
    */
-  async release(revision: LeasedRevision, reason: Error): Promise<void> {
+  async release(revision: LeasedRevision): Promise<void> {
     await this.database.as(revision, async (tx) => {
       const row = await tx.row<{ tries: number }>(
         `update revision set status = 'queued', lease_token = null, leases = greatest(leases - 1, 0), tries = tries + 1,
@@ -157,15 +157,8 @@ export class Revisions {
         [revision.id, revision.lease],
       );
       if (row && row.tries >= maxTries) {
-        await this.end(
-          tx,
-          revision,
-          new PermanentFailure(
-            'gave_up',
-            `It was tried ${maxTries} times; the last error was: ${reason.message}`,
-            true,
-          ),
-        );
+        const sentence = `Reading this document was tried ${maxTries} times and something was not to be had each time: try it again later.`;
+        await this.end(tx, revision, new PermanentFailure('gave_up', sentence, true));
       }
     });
   }

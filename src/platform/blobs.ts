@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Transaction } from './database.js';
 
 export interface StoredBlob {
   /** SHA-256 of the content, hex: the blob's name. */
@@ -17,6 +18,8 @@ export abstract class BlobStore {
    */
   abstract put(tenantId: string, content: Readable, maxBytes: number): Promise<StoredBlob>;
 
+  abstract has(tenantId: string, hash: string): Promise<boolean>;
+
   /** @throws Error when there is no such blob */
   abstract get(tenantId: string, hash: string): Promise<Readable>;
 
@@ -28,4 +31,12 @@ export abstract class BlobStore {
 
   /** @throws Error when the store cannot be written to right now */
   abstract check(): Promise<void>;
+}
+
+/**
+ * Held until the transaction ends: whoever makes a row that needs these bytes, and whoever removes them because no row
+ * does, wait for one another.
+ */
+export async function lockContent(tx: Transaction, tenantId: string, hash: string): Promise<void> {
+  await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 1))', [`${tenantId} ${hash}`]);
 }

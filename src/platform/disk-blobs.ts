@@ -45,6 +45,13 @@ export class DiskBlobs extends BlobStore {
     }
   }
 
+  async has(tenantId: string, hash: string): Promise<boolean> {
+    return access(this.path(tenantId, hash)).then(
+      () => true,
+      () => false,
+    );
+  }
+
   async get(tenantId: string, hash: string): Promise<Readable> {
     const path = this.path(tenantId, hash);
     await access(path, constants.R_OK);

@@ -1,26 +1,36 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /**
- * Reads a secret kept in a file that only its owner may read, or makes it at first boot. Two processes that start at
- * once agree: the one whose O_EXCL creation fails reads what the other wrote.
+ * Reads a secret kept in a file that only its owner may read, or makes it at first boot. Written aside and then linked
+ * into place, so that a crash leaves no half of one, and of two processes that start at once both use the first one's.
+ * @throws Error when the file is there but empty: an empty secret would protect nothing
  */
 export async function readOrCreateSecretFile(file: string, make: () => string): Promise<string> {
   await mkdir(dirname(file), { recursive: true });
+  const kept = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (kept === null) {
+    await createSecretFile(file, make());
+    return readOrCreateSecretFile(file, make);
+  }
+  if (kept.trim() === '')
+    throw new Error(`${file} is empty: restore it, or remove it if nothing was stored with it yet`);
+  return kept.trim();
+}
+
+async function createSecretFile(file: string, secret: string): Promise<void> {
+  const aside = `${file}.${randomUUID()}`;
   try {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      const secret = make();
-      await handle.writeFile(`${secret}\n`);
-      await handle.sync();
-      return secret;
-    } finally {
-      await handle.close();
-    }
+    await writeFile(aside, `${secret}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    await link(aside, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    return (await readFile(file, 'utf8')).trim();
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 

@@ -47,7 +47,7 @@ export function lexicalLeg(question: string, parameters: unknown[]): LexicalLeg 
     columns: numbered.map(({ name, title, vector }) => `p.${title} - (c.terms <#> ${vector}) as ${name}`).join(', '),
     totals: ['avg(length) as mean', ...numbered.map(({ name, idf }) => `${idfOf(name)} as ${idf}`)].join(', '),
     score: sum(({ name, idf, count }) => `${count} * ${idf} * ${name} * ${k1 + 1} / (${name} + norm)`),
-    norm: `${k1} * (${1 - b} + ${b} * length / mean)`,
+    norm: `${k1} * (${1 - b} + ${b} * coalesce(length / nullif(mean, 0), 0))`,
     coverage: `(${sum(({ name, idf }) => `case when ${name} > 0 then ${idf} else 0 end`)}) / (${sum(({ idf }) => idf)})`,
     matches: numbered.map(({ name }) => `${name} > 0`).join(' or '),
   };

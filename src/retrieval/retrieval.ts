@@ -89,6 +89,13 @@ export class Retrieval {
     };
   }
 
+  /** @throws ApiError not_found when one of the bases is not there for this caller */
+  async check(principal: Principal, shownBases: readonly string[]): Promise<void> {
+    await this.database.as(principal, async (tx) => {
+      for (const base of shownBases) await openBase(tx, principal, base);
+    });
+  }
+
   private rank(
     principal: Principal,
     target: RankingTarget,

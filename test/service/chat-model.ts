@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What the model does with one request: says something, fails with a status, hangs, or breaks off in the middle. */
-export type Turn = { say: string } | { status: number } | 'hang' | { cut: string };
+/** What the model does with one request: says something, fails with a status, hangs, breaks off in the middle, or goes silent there. */
+export type Turn = { say: string } | { status: number } | 'hang' | { cut: string } | { stall: string };
 
 export interface Heard {
   model: string;
@@ -26,7 +26,9 @@ export async function startChatModel(script: (heard: Heard) => Turn) {
         return void response.end(JSON.stringify({ error: { message: 'scripted' } }));
       }
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      for (const word of ('say' in turn ? turn.say : turn.cut).split(/(?<=\s)/)) {
+      for (const word of Object.values(turn)
+        .join('')
+        .split(/(?<=\s)/)) {
         const chunk = {
           id: 'c',
           object: 'chat.completion.chunk',
@@ -36,6 +38,7 @@ export async function startChatModel(script: (heard: Heard) => Turn) {
         };
         response.write(`data: ${JSON.stringify(chunk)}\n\n`);
       }
+      if ('stall' in turn) return;
       if ('cut' in turn) return void response.destroy();
       const last = {
         id: 'c',

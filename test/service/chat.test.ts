@@ -159,10 +159,13 @@ describe('a stream', () => {
     expect(events.at(-1)).toMatchObject({ event: 'message.done', data: { mode: 'extractive' } });
   });
 
-  it('ends with message.done when the model breaks off', async () => {
-    turn = () => ({ cut: 'You get 27 days [1]. And ' });
+  it('says that what it showed is void when the model goes silent, and ends with message.done', async () => {
+    turn = () => ({ stall: 'You get 27 days [1]. And more of ' });
     const { events } = await stream(question);
-    expect(events.at(-1)).toMatchObject({ event: 'message.done', data: { mode: 'extractive', degraded: ['chat'] } });
+    const done = events.at(-1);
+    expect(done).toMatchObject({ event: 'message.done', data: { mode: 'extractive', degraded: ['chat'] } });
+    const last = events.findLast(({ event }) => event === 'answer.delta');
+    expect(last?.data).toEqual({ text: done?.data.answer, reset: true });
   });
 
   it('is refused with problem+json before it begins', async () => {

@@ -45,7 +45,7 @@ describe('a POST with an Idempotency-Key', () => {
     expect((await post('/v1/api-keys', once, body)).body.key).toBe(key);
     const rows = await service
       .database()
-      .asSystem((tx) => tx.rows<{ body: Buffer }>('select body from idempotency_key where key = $1', [once]));
+      .asOwner((tx) => tx.rows<{ body: Buffer }>('select body from idempotency_key where key = $1', [once]));
     expect(rows).toHaveLength(1);
     expect(Buffer.from(rows[0]?.body ?? []).includes(key)).toBe(false);
   });

@@ -112,6 +112,13 @@ describe('the extractive answer', () => {
     expect(extract(prompt('What is the meaning of E14?', [leave, manual]))).toBe(notFoundToken);
   });
 
+  it('takes bracketed numbers of the source for no markers of ours', () => {
+    const study = passage(1, 'The trial showed 90 percent efficacy, as reported in [2].');
+    expect(extract(prompt('What efficacy did the trial show?', [study, leave]))).toBe(
+      'The trial showed 90 percent efficacy, as reported in. [1]',
+    );
+  });
+
   it('leaves out the words that only ask', () => {
     expect(coverage(topic('Please tell me how many days of leave'), 'days of leave')).toBe(1);
   });

@@ -10,13 +10,13 @@ import {
   IsInt,
   IsISO8601,
   IsObject,
-  IsOptional,
   IsString,
   Matches,
   Max,
   MaxLength,
   Min,
   MinLength,
+  ValidateIf,
   ValidateNested,
 } from 'class-validator';
 
@@ -35,7 +35,11 @@ function field(options: FieldOptions, schema: object, ...rules: PropertyDecorato
     ...(description ? { description } : {}),
     ...(example !== undefined ? { example } : {}),
   };
-  return applyDecorators(ApiProperty(shown as ApiPropertyOptions), ...(optional ? [IsOptional()] : []), ...rules);
+  return applyDecorators(
+    ApiProperty(shown as ApiPropertyOptions),
+    ...(optional ? [ValidateIf((_owner, value) => value !== undefined)] : []),
+    ...rules,
+  );
 }
 
 export function TextField(options: FieldOptions & { min?: number; max: number; pattern?: RegExp }): PropertyDecorator {

@@ -1,10 +1,18 @@
 import { createHash } from 'node:crypto';
-import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor, SetMetadata } from '@nestjs/common';
+import {
+  type CallHandler,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  type NestInterceptor,
+  SetMetadata,
+} from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { ApiError, invalidField } from '../../errors.js';
 import { Database, type TenantScope } from '../database.js';
+import { LOGGER, type Logger } from '../logger.js';
 import { Sweep } from '../jobs/handlers.js';
 import { SecretBox } from '../secrets.js';
 
@@ -29,6 +37,7 @@ export class Idempotency {
   constructor(
     private readonly database: Database,
     private readonly secrets: SecretBox,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /**
@@ -45,16 +54,23 @@ export class Idempotency {
     const fingerprint = createHash('sha256').update(content).digest();
     const stored = await this.claim(principal, slot, fingerprint);
     if (stored) return this.replay<T>(stored, fingerprint, reply);
-    try {
-      const result = await work();
-      const body = this.secrets.seal(JSON.stringify(result ?? null));
-      await this.database.as(principal, (tx) =>
-        tx.run(`update idempotency_key set status = $5, body = $6 where ${bySlot}`, [...slot, reply.statusCode, body]),
-      );
-      return result;
-    } catch (error) {
+    const result = await work().catch(async (error: unknown) => {
       await this.database.as(principal, (tx) => tx.run(`delete from idempotency_key where ${bySlot}`, slot));
       throw error;
+    });
+    await this.keep(principal, slot, reply.statusCode, result);
+    return result;
+  }
+
+  /** The work is done: if its reply cannot be kept, the claim stays, so that a repetition does not do it again. */
+  private async keep(scope: TenantScope, slot: string[], status: number, result: unknown): Promise<void> {
+    try {
+      const body = this.secrets.seal(JSON.stringify(result ?? null));
+      await this.database.as(scope, (tx) =>
+        tx.run(`update idempotency_key set status = $5, body = $6 where ${bySlot}`, [...slot, status, body]),
+      );
+    } catch (error) {
+      this.logger.error({ err: error, route: slot[2] }, 'a reply could not be kept for its Idempotency-Key');
     }
   }
 

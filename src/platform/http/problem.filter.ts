@@ -44,8 +44,14 @@ export function asApiError(thrown: unknown): ApiError {
   if (thrown instanceof HttpException)
     return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
   const { statusCode, code } = (thrown ?? {}) as { statusCode?: number; code?: string };
-  // 57xxx: the database shuts down or cut a statement at its deadline; 53xxx: it is out of connections or room.
-  if (code === '57014' || code?.startsWith('57P') || code?.startsWith('53') || code === 'ECONNREFUSED') {
+  // 57xxx: the database shuts down or cut a statement at its deadline; 53xxx: it is out of connections or room; 40xxx: two transactions met.
+  if (
+    code === '57014' ||
+    code?.startsWith('57P') ||
+    code?.startsWith('53') ||
+    code?.startsWith('40') ||
+    code === 'ECONNREFUSED'
+  ) {
     return new ApiError('unavailable', undefined, [], { cause: thrown });
   }
   if (code !== undefined && unstorable.has(code)) {
