@@ -1,23 +1,7 @@
+import type { Passage } from '../knowledge/chunks.js';
+import { type ChunkSizes, defaultChunking } from '../knowledge/pipeline.js';
 import type { Block, ParsedDocument } from './parsers/parsed.js';
 import { type Span, splitBlock, trimmed } from './split-block.js';
-
-/** Sizes in UTF-16 code units: chunks grow up to `targetChars`, and none is longer than `maxChars`. */
-export interface ChunkSizes {
-  targetChars: number;
-  maxChars: number;
-}
-
-export const defaultChunkSizes: ChunkSizes = { targetChars: 1_000, maxChars: 1_600 };
-
-/** A passage: `text` is `parsed.text.slice(start, end)`. `section` is the path of headings it stands under. */
-export interface Chunk {
-  ordinal: number;
-  section: string[];
-  page: number | null;
-  start: number;
-  end: number;
-  text: string;
-}
 
 /** Blocks that may share a chunk: one section, one page. The first `headings` blocks are its headings. */
 interface Group {
@@ -33,11 +17,11 @@ const SECTION_CHARS = 200;
  * Cuts a parsed document into passages. Pure, linear in the text. A chunk never crosses a page or leaves its section, and
  * a heading stands at the beginning of the chunk that follows it.
  */
-export function chunk(parsed: ParsedDocument, sizes: ChunkSizes = defaultChunkSizes): Chunk[] {
+export function chunk(parsed: ParsedDocument, sizes: ChunkSizes = defaultChunking): Passage[] {
   const { maxChars } = sizes;
   const targetChars = Math.min(sizes.targetChars, maxChars);
   if (!(targetChars >= 1)) throw new RangeError(`chunk sizes must be positive: ${targetChars}, ${maxChars}`);
-  const chunks: Chunk[] = [];
+  const chunks: Passage[] = [];
   for (const group of groupBlocks(parsed)) {
     for (const { start, end } of packGroup(parsed.text, group, { targetChars, maxChars })) {
       const { section, page } = group;

@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto';
 
+/** Sizes in UTF-16 code units: chunks grow up to `targetChars`, and none is longer than `maxChars`. */
+export interface ChunkSizes {
+  targetChars: number;
+  maxChars: number;
+}
+
 /** How a base turns text into chunks and vectors. Another pipeline means another index. */
 export interface Pipeline {
-  chunking: { targetChars: number; maxChars: number };
+  chunking: ChunkSizes;
   embedding: { model: string };
 }
 
-export const defaultChunking: Pipeline['chunking'] = { targetChars: 1000, maxChars: 1600 };
+export const defaultChunking: ChunkSizes = { targetChars: 1000, maxChars: 1600 };
 
 // What this build does to text before it is indexed. Whoever changes parsing, chunking or terms so that old chunks no
 // longer fit new ones raises it: the fingerprint then asks for a new index.

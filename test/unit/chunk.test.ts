@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { chunk, type Chunk, defaultChunkSizes } from '../../src/ingestion/chunk.js';
+import { chunk } from '../../src/ingestion/chunk.js';
+import type { Passage } from '../../src/knowledge/chunks.js';
+import { defaultChunking } from '../../src/knowledge/pipeline.js';
 import type { BlockKind, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
 import { TextBuilder } from '../../src/ingestion/parsers/text-builder.js';
 
@@ -14,7 +16,7 @@ function documentOf(...parts: Part[]): ParsedDocument {
   return builder.finish(null);
 }
 
-const texts = (chunks: Chunk[]): string[] => chunks.map(({ text }) => text);
+const texts = (chunks: Passage[]): string[] => chunks.map(({ text }) => text);
 
 const sentence = 'The quick brown fox jumps over the lazy dog near the river bank. ';
 
@@ -134,7 +136,7 @@ function randomDocument(seed: number): ParsedDocument {
 }
 
 function expectToKeepPromises(parsed: ParsedDocument, seed: number): void {
-  const sizes = seed % 3 === 0 ? { targetChars: 80, maxChars: 120 } : defaultChunkSizes;
+  const sizes = seed % 3 === 0 ? { targetChars: 80, maxChars: 120 } : defaultChunking;
   const chunks = chunk(parsed, sizes);
   let end = 0;
   for (const [index, one] of chunks.entries()) {
