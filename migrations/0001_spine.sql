@@ -177,6 +177,8 @@ create table revision (
   leases int not null default 0,
   tries int not null default 0,
   receipt jsonb,
+  -- what came with it and is said of the document once it answers: a failed update changes nothing that is served
+  details jsonb not null default '{}',
   request_id text,
   created_at timestamptz not null default now(),
   ready_at timestamptz,

@@ -87,11 +87,13 @@ export class Articles {
     );
   }
 
-  /** Older than what the article already says, or not newer than its deletion. */
+  /** Older than what the article says or is about to say, or not newer than its deletion. */
   private async isLate(tx: Transaction, change: ArticleChange): Promise<boolean> {
     const late = await tx.row(
-      `select 1 from document where knowledge_base_id = $1 and external_id = $2
-       and (source_updated_at > $3::timestamptz or (source_updated_at = $3::timestamptz and deleted_at is not null)) limit 1`,
+      `select 1 from document d where d.knowledge_base_id = $1 and d.external_id = $2
+       and (d.source_updated_at > $3::timestamptz or (d.source_updated_at = $3::timestamptz and d.deleted_at is not null)
+         or exists (select from revision r where r.document_id = d.id and (r.details->>'sourceUpdatedAt')::timestamptz > $3::timestamptz))
+       limit 1`,
       [change.knowledgeBaseId, change.externalId, change.updatedAt],
     );
     return late !== null;

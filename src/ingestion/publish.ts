@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { record } from '../events/outbox.js';
+import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 
@@ -137,6 +138,13 @@ async function activate(
   });
 }
 
+interface ReadyRow {
+  id: string;
+  document_id: string;
+  request_id: string | null;
+  details: HeldDetails;
+}
+
 /** The revisions that answer now are ready, those before them superseded; each document hears of it. */
 async function settle(
   tx: Transaction,
@@ -145,8 +153,9 @@ async function settle(
   number: number,
   changes: Change[],
 ): Promise<void> {
-  const ready = await tx.rows<{ id: string; document_id: string; request_id: string | null }>(
-    `update revision set status = 'ready', ready_at = now() where id = any($1::uuid[]) and status = 'staged' returning id, document_id, request_id`,
+  const ready = await tx.rows<ReadyRow>(
+    `update revision set status = 'ready', ready_at = now() where id = any($1::uuid[]) and status = 'staged'
+     returning id, document_id, request_id, details`,
     [published(changes)],
   );
   await tx.run(
@@ -160,6 +169,7 @@ async function settle(
     version: number,
   });
   for (const row of ready) {
+    await writeDetails(tx, row.document_id, row.details);
     const data = { ...about(row.document_id), revisionId: showId('rev', row.id) };
     await record(tx, scope, { type: 'document.ready', subjectId: row.document_id, requestId: row.request_id, data });
   }

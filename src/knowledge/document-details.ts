@@ -35,23 +35,45 @@ export async function changeDetails(
     sourceUpdatedAt?.getTime() !== document.source_updated_at?.getTime() ||
     canonical(metadata) !== canonical(document.metadata);
   const access = wish.access !== undefined && !sameAccess(wish.access, document.access);
-  if (details || wish.title !== undefined) {
-    await tx.run(
-      `update document set title = $2, title_given = title_given or $3, title_terms = $4, source_url = $5, source_updated_at = $6,
-         metadata = $7, updated_at = now() where id = $1`,
-      [
-        document.id,
-        title,
-        wish.title !== undefined,
-        termVector(frequencies(terms(title))),
-        sourceUrl,
-        sourceUpdatedAt,
-        JSON.stringify(metadata),
-      ],
-    );
-  }
+  const held = heldDetails(wish);
+  if (details || wish.title !== undefined) await writeDetails(tx, document.id, held);
+  // What is said now is newer than what a revision on its way brings along.
+  await tx.run(
+    `update revision set details = details - $2::text[] where document_id = $1 and details <> '{}' and status not in ('ready', 'failed')`,
+    [document.id, Object.keys(held)],
+  );
   if (access && wish.access) await writeAccess(tx, principal.tenantId, document.id, wish.access);
   return details || access;
+}
+
+/** The details that wait for their revision: all but access, which always holds at once. */
+export type HeldDetails = Omit<DocumentDetails, 'access'>;
+
+/** Those of the details that are given and can wait. */
+export function heldDetails({ title, sourceUrl, sourceUpdatedAt, metadata }: DocumentDetails): HeldDetails {
+  const given = Object.entries({ title, sourceUrl, sourceUpdatedAt, metadata }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return Object.fromEntries(given);
+}
+
+/** Says these things of a document; what is absent stays. */
+export async function writeDetails(tx: Transaction, documentId: string, details: HeldDetails): Promise<void> {
+  const { title, sourceUrl, sourceUpdatedAt, metadata } = details;
+  await tx.run(
+    `update document set title = coalesce($2, title), title_given = title_given or $2 is not null,
+       title_terms = coalesce($3::sparsevec, title_terms), source_url = coalesce($4, source_url),
+       source_updated_at = coalesce($5::timestamptz, source_updated_at), metadata = coalesce($6::jsonb, metadata),
+       updated_at = now() where id = $1`,
+    [
+      documentId,
+      title ?? null,
+      title === undefined ? null : termVector(frequencies(terms(title))),
+      sourceUrl ?? null,
+      sourceUpdatedAt ?? null,
+      metadata === undefined ? null : JSON.stringify(metadata),
+    ],
+  );
 }
 
 /** JSON with sorted keys: jsonb does not keep the order that was sent. */

@@ -4,7 +4,7 @@ import { notFound } from '../errors.js';
 import type { Transaction } from '../platform/database.js';
 import { newId, showId } from '../platform/ids.js';
 import { type AccessDto, openToTenant, writeAccess } from './document-access.js';
-import { changeDetails, type DocumentDetails } from './document-details.js';
+import { changeDetails, type DocumentDetails, type HeldDetails, heldDetails } from './document-details.js';
 import { type DocumentRow, findByExternalId, openDocument } from './documents.js';
 import type { KnowledgeBase } from './knowledge-bases.js';
 import { frequencies, terms, termVector } from './terms.js';
@@ -44,9 +44,13 @@ export async function submit(
     wish.externalId === undefined ? null : await findByExternalId(tx, principal, base.id, wish.externalId);
   if (!existing && wish.externalId !== undefined) await refuseHidden(tx, base, wish.externalId);
   const id = existing?.id ?? (await insertDocument(tx, principal, base, wish));
-  const changed = existing ? await changeDetails(tx, principal, existing, wish) : true;
   const queued = !existing || !(await alreadyComing(tx, existing, wish.content.hash));
-  if (queued) await queueRevision(tx, principal, base, id, wish);
+  // Beside new content, details wait for it: until it answers, and if it fails, what answers keeps its own.
+  const waits = queued && existing !== null && existing.served_id !== null;
+  const changed = existing
+    ? await changeDetails(tx, principal, existing, waits ? { access: wish.access } : wish)
+    : true;
+  if (queued) await queueRevision(tx, principal, base, id, wish, waits ? await inherited(tx, existing, wish) : {});
   const document = await openDocument(
     tx,
     { ...principal, scopes: new Set([...principal.scopes, 'documents:read-all']) },
@@ -105,12 +109,22 @@ async function alreadyComing(tx: Transaction, document: DocumentRow, hash: strin
   return document.served_id === document.revision_id && !withdrawn;
 }
 
+/** The details given now, over those of a revision that this one overtakes. */
+async function inherited(tx: Transaction, document: DocumentRow, wish: Submission): Promise<HeldDetails> {
+  const overtaken = await tx.row<{ details: HeldDetails }>(
+    `select details from revision where id = $1 and status not in ('ready', 'failed')`,
+    [document.revision_id],
+  );
+  return { ...overtaken?.details, ...heldDetails(wish) };
+}
+
 async function queueRevision(
   tx: Transaction,
   principal: Principal,
   base: KnowledgeBase,
   documentId: string,
   wish: Submission,
+  details: HeldDetails,
 ): Promise<void> {
   const numbered = await tx.row<{ number: number }>(
     'update document set last_revision = last_revision + 1, updated_at = now() where id = $1 returning last_revision as number',
@@ -120,8 +134,8 @@ async function queueRevision(
   const { content } = wish;
   await tx.run(
     `insert into revision (id, tenant_id, document_id, knowledge_base_id, number, content_hash, byte_size, filename, declared_type,
-       status, lease_expires_at, request_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + interval '60 seconds', $10)`,
+       status, lease_expires_at, request_id, details)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + interval '60 seconds', $10, $11)`,
     [
       id,
       principal.tenantId,
@@ -133,6 +147,7 @@ async function queueRevision(
       content.filename,
       content.declaredType,
       wish.requestId,
+      JSON.stringify(details),
     ],
   );
   await record(tx, principal, {

@@ -86,6 +86,32 @@ describe('a file that cannot be read', () => {
     expect(await library.get(id)).toMatchObject({ status: 'ready', error: null });
   });
 
+  it('leaves what is said of the served document as it was; a good one brings its details when it answers', async () => {
+    const details = { title: 'Leave', metadata: { year: 2025 }, sourceUpdatedAt: '2025-01-01T00:00:00.000Z' };
+    const newer = { title: 'New leave', metadata: { year: 2026 }, sourceUpdatedAt: '2026-01-01T00:00:00.000Z' };
+    const served = await library.publish({ externalId: 'kept', content: 'There are 27 days of leave.', ...details });
+    const fields = { ...newer, metadata: JSON.stringify(newer.metadata), externalId: 'kept' };
+    await library.uploadFile({ bytes: '', name: 'empty.txt', fields });
+    await service.settle();
+    expect(await library.get(served.id)).toMatchObject({ status: 'failed', ...details });
+    await library.upload({ externalId: 'kept', content: 'There are 30 days of leave.', ...newer });
+    expect(await library.get(served.id)).toMatchObject({ status: 'queued', ...details });
+    await service.settle();
+    expect(await library.get(served.id)).toMatchObject({ status: 'ready', ...newer });
+  });
+
+  it('does not outlive a change that was made while it was on its way', async () => {
+    const served = await library.publish({
+      externalId: 'patched',
+      content: 'There are 27 days of leave.',
+      title: 'First',
+    });
+    await library.upload({ externalId: 'patched', content: 'There are 30 days of leave.', title: 'Second' });
+    await library.call('PATCH', `/documents/${served.id}`, { body: { title: 'Third' } });
+    await service.settle();
+    expect(await library.get(served.id)).toMatchObject({ status: 'ready', title: 'Third', revision: { number: 2 } });
+  });
+
   it('is tried again when somebody asks for it, and only then', async () => {
     const { body } = await library.uploadFile({ bytes: '', name: 'empty.txt' });
     await service.settle();
