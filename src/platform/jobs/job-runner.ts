@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { BullRegistrar } from '@nestjs/bullmq';
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { CONFIG, type Config } from '../../config.js';
 import { LOGGER, type Logger } from '../logger.js';
@@ -14,7 +14,7 @@ import { HeavyProcessor, LightProcessor } from './processors.js';
  * them by hand until there is nothing left to do, which is how tests run.
  */
 @Injectable()
-export class JobRunner implements OnApplicationBootstrap, OnApplicationShutdown {
+export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private timers: NodeJS.Timeout[] = [];
   private listener: PoolClient | null = null;
   private running: Promise<unknown>[] = [];
@@ -75,7 +75,8 @@ export class JobRunner implements OnApplicationBootstrap, OnApplicationShutdown 
     throw new Error(`the queue was not empty after ${rounds} rounds`);
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** Before the queues and the database close beneath it: a job that is running may still need both to end. */
+  async beforeApplicationShutdown(): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
     this.listener?.release(true);
     if (this.config.role === 'api') return;
