@@ -4,14 +4,14 @@ import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
 import { Chunks, contextHash, inContext, type Passage, vectorLiteral } from '../knowledge/chunks.js';
 import { Indexes } from '../knowledge/indexes.js';
-import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
+import { LeaseLost, type Lane, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { BlobStore } from '../platform/blobs.js';
 import { Database } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
 import { chunk } from './chunk.js';
-import { defaultParseLimits, parseInChild } from './parsers/parse-in-child.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
+import { type ParseOutcome, ParserPool } from './parsers/parser-pool.js';
 
 /** What a revision cost: how many chunks, how many of them needed a new vector, how long each stage took in ms. */
 interface Receipt {
@@ -20,6 +20,12 @@ interface Receipt {
   tokensEmbedded: number;
   ms: { parsing: number; chunking: number; embedding: number };
 }
+
+/** Nothing is wrong with the file so far: it only needs more time than one gets while others wait. */
+class TakesLong extends Error {}
+
+const tooManyPassages = (most: number): PermanentFailure =>
+  new PermanentFailure('chunk_limit', `The document makes more than ${most} passages: split it into smaller files.`);
 
 const batchSize = 64;
 const heartbeatMs = 30_000;
@@ -33,6 +39,7 @@ export class Ingestion {
     private readonly indexes: Indexes,
     private readonly chunks: Chunks,
     private readonly embedder: Embedder,
+    private readonly parsers: ParserPool,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -40,24 +47,33 @@ export class Ingestion {
 
   /**
    * Safe to run twice and at the same time: whoever does not get the lease stops. A failure that cannot pass ends the
-   * revision with its name; any other gives the lease back and is tried again later.
+   * revision with its name; any other gives the lease back and is tried again later. A file that takes longer to read
+   * than most leaves its place to the next one, and waits for the slow lane.
+   * @param stop ends the reading of a file at once; the revision is tried again
+   * @returns whether the lease was to be had
    */
-  async ingest(revisionId: string): Promise<void> {
-    const revision = await this.revisions.claim(revisionId);
-    if (!revision) return; // done, superseded, or held by another worker
+  async ingest(revisionId: string, lane: Lane = 'fast', stop?: AbortSignal): Promise<boolean> {
+    const revision = await this.revisions.claim(revisionId, lane);
+    if (!revision) return false; // done, superseded, waiting for the other lane, or held by another worker
     const abort = new AbortController();
     const beat = setInterval(() => void this.beat(revision, abort), heartbeatMs);
     try {
-      await this.carryOut(revision, abort.signal);
+      await this.carryOut(revision, stop ? AbortSignal.any([abort.signal, stop]) : abort.signal);
     } catch (error) {
-      if (error instanceof LeaseLost || abort.signal.aborted) return;
-      const about = { revision: revision.id, document: revision.documentId, requestId: revision.requestId };
-      this.logger.warn({ err: error, ...about }, 'an attempt to ingest failed');
-      if (error instanceof PermanentFailure) await this.revisions.fail(revision, error);
-      else await this.revisions.release(revision);
+      await this.giveUp(revision, error, abort.signal);
     } finally {
       clearInterval(beat);
     }
+    return true;
+  }
+
+  private async giveUp(revision: LeasedRevision, error: unknown, lost: AbortSignal): Promise<void> {
+    if (error instanceof LeaseLost || lost.aborted) return;
+    if (error instanceof TakesLong) return this.revisions.defer(revision);
+    const about = { revision: revision.id, document: revision.documentId, requestId: revision.requestId };
+    this.logger.warn({ err: error, ...about }, 'an attempt to ingest failed');
+    if (error instanceof PermanentFailure) await this.revisions.fail(revision, error);
+    else await this.revisions.release(revision);
   }
 
   /** A heartbeat that fails for another reason than a lost lease may succeed the next time: the lease lasts for three. */
@@ -76,6 +92,7 @@ export class Ingestion {
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
     const passages = chunk(parsed, revision.pipeline.chunking);
+    if (passages.length > this.config.parser.chunks) throw tooManyPassages(this.config.parser.chunks);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();
     const model = this.embedder.find(revision.pipeline.embedding.model);
@@ -92,12 +109,19 @@ export class Ingestion {
     await this.revisions.stage(revision, { ...receipt }, parsed.title);
   }
 
-  private async parse(revision: LeasedRevision, signal: AbortSignal) {
-    const { timeoutMs, heapMb, rssMb } = this.config.parser;
+  private async parse(revision: LeasedRevision, signal: AbortSignal): Promise<ParseOutcome> {
+    const { timeoutMs, patienceMs } = this.config.parser;
     const hint = { filename: revision.filename, declared: revision.declaredType };
-    return this.blobs.asFile(revision.tenantId, revision.contentHash, (path) =>
-      parseInChild(path, hint, { ...defaultParseLimits, timeoutMs, heapMb, rssMb }, signal),
-    );
+    const patient = revision.lane === 'slow' || patienceMs >= timeoutMs;
+    const options = { owner: revision.tenantId, timeoutMs: patient ? timeoutMs : patienceMs, signal };
+    try {
+      return await this.blobs.asFile(revision.tenantId, revision.contentHash, (path) =>
+        this.parsers.parse(path, hint, options),
+      );
+    } catch (error) {
+      const outOfTime = error instanceof PermanentFailure && error.code === 'parser_timeout';
+      throw outOfTime && !patient ? new TakesLong() : error;
+    }
   }
 
   /** The stored text, into which all offsets point. */

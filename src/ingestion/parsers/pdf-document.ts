@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { PasswordException, PDFParse } from 'pdf-parse';
 import { PermanentFailure } from '../../errors.js';
 
@@ -41,6 +42,7 @@ export interface PdfDocument {
   getPage(number: number): Promise<PdfPage>;
   getMetadata(): Promise<{ info: Record<string, unknown> }>;
   getOutline(): Promise<PdfOutlineNode[] | null>;
+  destroy(): Promise<void>;
 }
 
 // The tables for East Asian encodings and the metrics of the standard fonts ship with pdf.js; without them text in fonts
@@ -49,10 +51,14 @@ const pdfjsFolder = dirname(
   createRequire(createRequire(import.meta.url).resolve('pdf-parse')).resolve('pdfjs-dist/package.json'),
 );
 
+// pdf.js would load its other half with the first document; a process that reads many looks the same before all of them.
+await import(pathToFileURL(join(pdfjsFolder, 'legacy/build/pdf.worker.mjs')).href);
+
 /**
  * Opens a PDF for reading text. pdf-parse's own `getText` returns strings only; font sizes and positions, by which
  * headings and tables are told, are in the pdf.js document that it wraps.
  * Throws `encrypted_document` when a password is needed; documents with only an owner password open without one.
+ * Whoever opened it calls `destroy` when done.
  */
 export async function openPdf(bytes: Buffer): Promise<PdfDocument> {
   const parser = new PDFParse({

@@ -1,5 +1,5 @@
 import { PermanentFailure } from '../../errors.js';
-import { asUnreadable, defaultBounds, type Parser, type ReadBounds } from './parsed.js';
+import { asUnreadable, type Parser, type ReadBounds } from './parsed.js';
 import { openPdf, type PdfDocument, type PdfPage } from './pdf-document.js';
 import { NUMBERED, styleOf } from './pdf-headings.js';
 import { linesOf, type PdfLine } from './pdf-lines.js';
@@ -20,9 +20,10 @@ interface ReadPage {
  */
 export const pdfParser: Parser = {
   contentType: 'application/pdf',
-  async parse(bytes, bounds = defaultBounds) {
+  async parse(bytes, bounds) {
+    let document: PdfDocument | null = null;
     try {
-      const document = await openPdf(bytes);
+      document = await openPdf(bytes);
       const { info } = await document.getMetadata().catch(() => ({ info: {} as Record<string, unknown> }));
       const pages = await readPages(document, bounds, info['IsAcroFormPresent'] === true);
       refuseWithoutText(pages, info);
@@ -32,6 +33,8 @@ export const pdfParser: Parser = {
       return builder.finish(meaningfulTitle(info['Title']) ?? titleOnFirstPage(builder));
     } catch (error) {
       throw asUnreadable(error, 'PDF');
+    } finally {
+      await document?.destroy();
     }
   },
 };
