@@ -11,7 +11,8 @@ import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
 import { chunk } from './chunk.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
-import { type ParseOutcome, ParserPool } from './parsers/parser-pool.js';
+import type { Parsed } from './parsers/parse-protocol.js';
+import { ParserPool } from './parsers/parser-pool.js';
 
 /** What a revision cost: how many chunks, how many of them needed a new vector, how long each stage took in ms. */
 interface Receipt {
@@ -109,7 +110,7 @@ export class Ingestion {
     await this.revisions.stage(revision, { ...receipt }, parsed.title);
   }
 
-  private async parse(revision: LeasedRevision, signal: AbortSignal): Promise<ParseOutcome> {
+  private async parse(revision: LeasedRevision, signal: AbortSignal): Promise<Parsed> {
     const { timeoutMs, patienceMs } = this.config.parser;
     const hint = { filename: revision.filename, declared: revision.declaredType };
     const patient = revision.lane === 'slow' || patienceMs >= timeoutMs;

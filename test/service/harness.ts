@@ -81,6 +81,8 @@ export async function startService(options: { env?: Record<string, string> } = {
     call,
     /** Steps the relay, the sweeps and the queue until nothing is left to do. */
     settle: () => app.get(JobRunner).drain(),
+    /** Sets workers and sweeps going, as in production: for what shows only when several things run at once. */
+    work: () => app.get(JobRunner).start(),
     database: () => app.get(Database),
     stop: async () => {
       await stopApp(app);

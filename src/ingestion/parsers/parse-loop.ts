@@ -16,8 +16,8 @@ import { oneLine } from './text-builder.js';
 
 /**
  * The child's side of the protocol: one request a line from standard input, until it ends. A reply goes to a file,
- * because it can be 60 MB of JSON, and a file that was renamed into place is never half of one. After each reply the
- * process says whether it is as it was before: one that is not must not see another document.
+ * because it can be 60 MB of JSON, and a file that was renamed into place is never half of one. First and after each
+ * reply the process says whether it is as it was before: one that is not must not see another document.
  */
 export async function serveParses(parse: (bytes: Buffer, request: ParseRequest) => Promise<ParseReply>): Promise<void> {
   closeNetwork();
@@ -25,6 +25,7 @@ export async function serveParses(parse: (bytes: Buffer, request: ParseRequest) 
   const globalsAreUntouched = watchGlobals();
   const requests = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   let resources = -1;
+  say('ready');
   for (let next = await requests.next(); !next.done; next = await requests.next()) {
     const request = JSON.parse(next.value) as ParseRequest;
     // Counted here and not at the start: the pipe of the requests is a resource as well.
@@ -33,12 +34,15 @@ export async function serveParses(parse: (bytes: Buffer, request: ParseRequest) 
     writeFileSync(`${resultFile}.part`, JSON.stringify(reply));
     renameSync(`${resultFile}.part`, resultFile);
     await nextTurn();
-    const asBefore =
-      !('failure' in reply) && globalsAreUntouched() && process.getActiveResourcesInfo().length <= resources;
+    const trusted = !('failure' in reply) || atTheDoor.has(reply.failure.code);
+    const asBefore = trusted && globalsAreUntouched() && process.getActiveResourcesInfo().length <= resources;
     say(asBefore ? 'ready' : 'spent');
   }
   process.exit(0);
 }
+
+// Said before any parser has seen the file: there is nothing that one could have left half done.
+const atTheDoor = new Set(['empty_file', 'type_mismatch', 'unsupported_type']);
 
 const say = (verdict: Verdict): void => {
   writeSync(verdictPipe, `${verdict}\n`);

@@ -19,6 +19,6 @@ export type ParseReply = Parsed | { failure: { code: string; message: string; re
 export const inputFile = 'input';
 export const resultFile = 'result.json';
 
-/** The child's third pipe carries one such word a line, after the result is in place. */
+/** The child's third pipe carries one such word a line: once it has started, and when a result is in place. */
 export type Verdict = 'ready' | 'spent';
 export const verdictPipe = 3;

@@ -4,17 +4,14 @@ import type { Parsed } from './parse-protocol.js';
 import { ParserProcess, sweepLeftovers } from './parser-process.js';
 import type { TypeHint } from './sniff.js';
 
-export interface ParseOutcome extends Parsed {
-  /** Largest resident size of the process meanwhile, in MiB; 0 where the system does not tell. */
-  peakMb: number;
-}
-
 export interface ParseOptions {
   /** Whose file it is, e.g. a tenant's id: no process reads files of two owners. */
   owner: string;
   /** Instead of the configured time. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** Is told the largest resident size of the process meanwhile, in MiB, however it ended; 0 where the system does not say. */
+  onPeak?: (peakMb: number) => void;
 }
 
 // A process at rest holds some 100 MB.
@@ -46,7 +43,7 @@ export class ParserPool {
    * Throws `PermanentFailure`: what `sniff` and the parsers throw, and `parser_timeout`, `parser_memory`,
    * `parser_crashed`. Any other error is no fault of the file.
    */
-  async parse(path: string, hint: TypeHint, options: ParseOptions): Promise<ParseOutcome> {
+  async parse(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
     const reading = this.inPlace(path, hint, options);
     this.reading.add(reading);
     try {
@@ -67,7 +64,7 @@ export class ParserPool {
     return this.close();
   }
 
-  private async inPlace(path: string, hint: TypeHint, options: ParseOptions): Promise<ParseOutcome> {
+  private async inPlace(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
     const signal = AbortSignal.any([this.stop.signal, ...(options.signal ? [options.signal] : [])]);
     await this.takePlace();
     try {
@@ -99,18 +96,13 @@ export class ParserPool {
     return null;
   }
 
-  private async read(
-    path: string,
-    hint: TypeHint,
-    options: ParseOptions,
-    warm: ParserProcess | null,
-  ): Promise<ParseOutcome> {
+  private async read(path: string, hint: TypeHint, options: ParseOptions, warm: ParserProcess | null): Promise<Parsed> {
     const { reuse, bounds, timeoutMs, ...limits } = this.settings;
     while (this.idle.length > 0 && this.idle.length + this.busy > this.settings.processes) await this.endOldest();
     const process = warm ?? (await ParserProcess.start(limits, this.entry));
     try {
       const reply = await process.parse(path, { hint, bounds }, options.timeoutMs ?? timeoutMs, options.signal);
-      if (!('failure' in reply)) return { ...reply, peakMb: process.peakMb };
+      if (!('failure' in reply)) return reply;
       const { code, message, retryable } = reply.failure;
       throw new PermanentFailure(code, message, retryable);
     } catch (error) {
@@ -118,6 +110,7 @@ export class ParserPool {
       if (warm && isTheProcess(error)) return await this.read(path, hint, options, null);
       throw error;
     } finally {
+      options.onPeak?.(process.peakMb);
       if (process.reusable && process.served < reuse && !this.stop.signal.aborted) this.rest(process, options.owner);
       else await process.end();
     }

@@ -22,6 +22,7 @@ export interface MemoryLimits {
 }
 
 const WATCH_EVERY_MS = 100;
+const START_MS = 60_000;
 // A reply is JSON: six bytes for a character at worst, and some for each block.
 const REPLY_BYTES_PER_CHAR = 6;
 const FOLDER = /^lectern-parse-(\d+)-/;
@@ -69,10 +70,20 @@ export class ParserProcess {
     });
   }
 
-  /** @param entry see {@link spawnParser} */
+  /**
+   * A process that has loaded its libraries, so that no file pays for that.
+   * @param entry see {@link spawnParser}
+   * @throws Error when it did not start, which is no fault of any file
+   */
   static async start(limits: MemoryLimits, entry?: string): Promise<ParserProcess> {
     const folder = await mkdtemp(join(tmpdir(), `lectern-parse-${process.pid}-`));
-    return new ParserProcess(folder, spawnParser(folder, limits.heapMb, entry), limits);
+    const started = new ParserProcess(folder, spawnParser(folder, limits.heapMb, entry), limits);
+    const late = setTimeout(() => started.child.kill('SIGKILL'), START_MS);
+    const verdict = await started.nextVerdict();
+    clearTimeout(late);
+    if (verdict !== null) return started;
+    await started.end();
+    throw new Error(`a parser process did not start: ${await started.ended} ${started.complaint.slice(-1_000)}`);
   }
 
   /** Whether it may read another file: alive, unchanged by what it has read, and not grown. */
@@ -132,8 +143,12 @@ export class ParserProcess {
 
   /** @returns what the process says of itself after its reply, or null when it ended without one */
   private ask(request: ParseRequest): Promise<Verdict | null> {
-    const verdict = new Promise<Verdict>((done) => this.verdicts.once('line', (line) => done(line as Verdict)));
     this.child.stdin?.write(`${JSON.stringify(request)}\n`);
+    return this.nextVerdict();
+  }
+
+  private nextVerdict(): Promise<Verdict | null> {
+    const verdict = new Promise<Verdict>((done) => this.verdicts.once('line', (line) => done(line as Verdict)));
     return Promise.race([verdict, this.ended.then(() => null)]);
   }
 

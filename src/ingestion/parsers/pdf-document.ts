@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PasswordException, PDFParse } from 'pdf-parse';
 import { PermanentFailure } from '../../errors.js';
+import { openedByOwner } from './pdf-owner.js';
 
 /** One run of glyphs as pdf.js reports it; `transform` is [a b c d x y] in PDF units, `hasEOL` ends a line. */
 export interface PdfItem {
@@ -27,6 +28,8 @@ interface PdfAnnotation {
   fieldValue?: unknown;
   hidden?: boolean;
   password?: boolean;
+  /** The lines of a free text annotation, as they are drawn on the page. */
+  textContent?: string[];
 }
 
 export interface PdfPage {
@@ -61,6 +64,17 @@ await import(pathToFileURL(join(pdfjsFolder, 'legacy/build/pdf.worker.mjs')).hre
  * Whoever opened it calls `destroy` when done.
  */
 export async function openPdf(bytes: Buffer): Promise<PdfDocument> {
+  try {
+    return await load(bytes);
+  } catch (error) {
+    if (!(error instanceof PasswordException)) throw error;
+    const opened = openedByOwner(bytes);
+    if (opened) return load(opened);
+    throw new PermanentFailure('encrypted_document', 'The PDF is protected by a password: upload it without one.');
+  }
+}
+
+async function load(bytes: Buffer): Promise<PdfDocument> {
   const parser = new PDFParse({
     data: new Uint8Array(bytes),
     isEvalSupported: false,
@@ -71,12 +85,5 @@ export async function openPdf(bytes: Buffer): Promise<PdfDocument> {
     standardFontDataUrl: join(pdfjsFolder, 'standard_fonts/'),
     verbosity: 0,
   });
-  try {
-    return await (parser as unknown as { load(): Promise<PdfDocument> }).load();
-  } catch (error) {
-    if (error instanceof PasswordException) {
-      throw new PermanentFailure('encrypted_document', 'The PDF is protected by a password: upload it without one.');
-    }
-    throw error;
-  }
+  return (parser as unknown as { load(): Promise<PdfDocument> }).load();
 }
