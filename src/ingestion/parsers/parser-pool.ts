@@ -14,6 +14,8 @@ export interface ParseOptions {
   onPeak?: (peakMb: number) => void;
 }
 
+type Ordered = ParseOptions & { signal: AbortSignal };
+
 // A process at rest holds some 100 MB.
 const IDLE_MS = 30_000;
 
@@ -60,7 +62,8 @@ export class ParserPool {
     await Promise.allSettled(this.reading);
   }
 
-  beforeApplicationShutdown(): Promise<void> {
+  /** After the workers have ended, whose files are still being read until then. */
+  onApplicationShutdown(): Promise<void> {
     return this.close();
   }
 
@@ -96,10 +99,10 @@ export class ParserPool {
     return null;
   }
 
-  private async read(path: string, hint: TypeHint, options: ParseOptions, warm: ParserProcess | null): Promise<Parsed> {
+  private async read(path: string, hint: TypeHint, options: Ordered, warm: ParserProcess | null): Promise<Parsed> {
     const { reuse, bounds, timeoutMs, ...limits } = this.settings;
     while (this.idle.length > 0 && this.idle.length + this.busy > this.settings.processes) await this.endOldest();
-    const process = warm ?? (await ParserProcess.start(limits, this.entry));
+    const process = warm ?? (await ParserProcess.start(limits, options.signal, this.entry));
     try {
       const reply = await process.parse(path, { hint, bounds }, options.timeoutMs ?? timeoutMs, options.signal);
       if (!('failure' in reply)) return reply;

@@ -75,14 +75,18 @@ export class ParserProcess {
    * @param entry see {@link spawnParser}
    * @throws Error when it did not start, which is no fault of any file
    */
-  static async start(limits: MemoryLimits, entry?: string): Promise<ParserProcess> {
+  static async start(limits: MemoryLimits, signal: AbortSignal, entry?: string): Promise<ParserProcess> {
+    signal.throwIfAborted();
     const folder = await mkdtemp(join(tmpdir(), `lectern-parse-${process.pid}-`));
     const started = new ParserProcess(folder, spawnParser(folder, limits.heapMb, entry), limits);
-    const late = setTimeout(() => started.child.kill('SIGKILL'), START_MS);
+    const giveUp = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
+    const kill = () => started.child.kill('SIGKILL');
+    giveUp.addEventListener('abort', kill);
     const verdict = await started.nextVerdict();
-    clearTimeout(late);
+    giveUp.removeEventListener('abort', kill);
     if (verdict !== null) return started;
     await started.end();
+    signal.throwIfAborted();
     throw new Error(`a parser process did not start: ${await started.ended} ${started.complaint.slice(-1_000)}`);
   }
 
@@ -95,17 +99,18 @@ export class ParserProcess {
    * Reads the file at `path`. Rejects with what the parser threw, with `parser_timeout`, `parser_memory` or
    * `parser_crashed`, or with the reason of `signal`; after any of these the process is spent.
    */
-  async parse(path: string, request: ParseRequest, timeoutMs: number, signal?: AbortSignal): Promise<ParseReply> {
+  async parse(path: string, request: ParseRequest, timeoutMs: number, signal: AbortSignal): Promise<ParseReply> {
     let reason: unknown = null;
     const kill = (why: unknown) => {
       reason ??= why;
       this.child.kill('SIGKILL');
     };
-    const onAbort = () => kill(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const onAbort = () => kill(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
     const deadline = setTimeout(() => kill(tooSlow()), timeoutMs);
     const watch = setInterval(() => void this.weigh(kill), WATCH_EVERY_MS);
     try {
+      signal.throwIfAborted();
       await this.lay(path);
       const verdict = await this.ask(request);
       await this.weigh(() => undefined);
@@ -121,7 +126,7 @@ export class ParserProcess {
     } finally {
       clearTimeout(deadline);
       clearInterval(watch);
-      signal?.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
     }
   }
 
