@@ -22,7 +22,6 @@ interface Receipt {
 }
 
 const batchSize = 64;
-const heartbeatMs = 30_000;
 
 /** One revision from its stored bytes to staged chunks. */
 @Injectable()
@@ -46,7 +45,7 @@ export class Ingestion {
     const revision = await this.revisions.claim(revisionId);
     if (!revision) return; // done, superseded, or held by another worker
     const abort = new AbortController();
-    const beat = setInterval(() => void this.beat(revision, abort), heartbeatMs);
+    const beat = setInterval(() => void this.beat(revision, abort), (this.config.workers.leaseSeconds * 1000) / 3);
     try {
       await this.carryOut(revision, abort.signal);
     } catch (error) {

@@ -1,13 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
+import { Relay } from '../../src/events/relay.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
+import { scratchDatabase } from './scratch.js';
 import { template } from './template.js';
 
 export interface Answer {
@@ -28,24 +28,35 @@ export interface CallOptions {
 
 export type Service = Awaited<ReturnType<typeof startService>>;
 
+type Settings = Record<string, string | undefined>;
+
+/** Where the engines of this lane are; nothing on the embedded one. */
+export interface Engines extends Settings {
+  DATABASE_URL?: string;
+  REDIS_URL?: string;
+}
+
 export const adminKey = 'an-admin-key-for-the-tests';
 
 /**
  * The real service over HTTP on a real database: the embedded one, started from a copy of one that was migrated once, or
  * a scratch database on the server that DATABASE_URL names. The queue stands still until `settle` steps it.
  */
-export async function startService(options: { env?: Record<string, string> } = {}) {
+export async function startService(options: { env?: Settings | ((engines: Engines) => Settings) } = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-service-'));
   const scratch = await scratchDatabase();
   if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
+  const engines: Engines = scratch
+    ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name }
+    : {};
   const config = readConfig({
     DATA_DIR: dataDir,
     PORT: '0',
     HOST: '127.0.0.1',
     LOG_LEVEL: 'silent',
     ADMIN_API_KEY: adminKey,
-    ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),
-    ...options.env,
+    ...engines,
+    ...(typeof options.env === 'function' ? options.env(engines) : options.env),
   });
   const app = await createApp(config);
   await app.listen(0, '127.0.0.1');
@@ -81,6 +92,10 @@ export async function startService(options: { env?: Record<string, string> } = {
     call,
     /** Steps the relay, the sweeps and the queue until nothing is left to do. */
     settle: () => app.get(JobRunner).drain(),
+    /** Tells what was recorded, so that jobs wait in the queue; none is carried out. */
+    announce: () => app.get(Relay).relay(),
+    /** Sets the workers and sweeps going, as a process does, where nobody steps them. */
+    work: () => app.get(JobRunner).start(),
     database: () => app.get(Database),
     stop: async () => {
       await stopApp(app);
@@ -88,20 +103,4 @@ export async function startService(options: { env?: Record<string, string> } = {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-async function scratchDatabase() {
-  const server = process.env['DATABASE_URL'];
-  if (!server) return null;
-  const name = `lectern_test_${randomUUID().replaceAll('-', '')}`;
-  const run = async (sql: string) => {
-    const client = new Client({ connectionString: server });
-    await client.connect();
-    await client.query(sql);
-    await client.end();
-  };
-  await run(`create database ${name}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return { name, url: url.href, drop: () => run(`drop database ${name} with (force)`) };
 }

@@ -1,13 +1,14 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { CONFIG, type Config } from '../../config.js';
+import { CONFIG, type Config, type RemoteModel } from '../../config.js';
 import { BlobStore } from '../blobs.js';
 import { Database } from '../database.js';
 import { JobQueue } from '../jobs/job-queue.js';
+import { reachability } from '../models/reachable.js';
 import { Public } from './open-route.js';
 
-type Check = { status: 'ok' | 'down' | 'built-in' | 'configured'; ms?: number };
+type Check = { status: 'ok' | 'down' | 'built-in'; ms?: number };
 
 const limitMs = 2000;
 
@@ -15,12 +16,18 @@ const limitMs = 2000;
 @ApiTags('health')
 @Controller('health')
 export class HealthController {
+  private readonly embeddings: () => Promise<Check>;
+  private readonly chat: () => Promise<Check>;
+
   constructor(
     private readonly database: Database,
     private readonly queue: JobQueue,
     private readonly blobs: BlobStore,
     @Inject(CONFIG) private readonly config: Config,
-  ) {}
+  ) {
+    this.embeddings = modelCheck(config.embedding);
+    this.chat = modelCheck(config.chat);
+  }
 
   @Get('live')
   @Public()
@@ -28,23 +35,34 @@ export class HealthController {
     return { status: 'ok' };
   }
 
+  /**
+   * `down`, with 503, is for the database alone: nothing can be answered without it. Without any other part questions
+   * are still answered and most uploads taken, so the process is `degraded` and a balancer keeps sending to it.
+   */
   @Get('ready')
   @Public()
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
-    const [database, queue, blobs] = await Promise.all([
+    const [database, queue, blobs, embeddings, chat] = await Promise.all([
       measure(() => this.database.asSystem((tx) => tx.row('select 1'))),
       measure(() => this.queue.check()),
       measure(() => this.blobs.check()),
+      this.embeddings(),
+      this.chat(),
     ]);
-    const checks = { database, queue, blobs, embeddings: model(this.config.embedding), chat: model(this.config.chat) };
-    const ready = [database, queue, blobs].every(({ status }) => status === 'ok');
-    void reply.status(ready ? 200 : 503);
-    return { status: ready ? 'ok' : 'unavailable', mode: this.config.database.url ? 'external' : 'embedded', checks };
+    const checks = { database, queue, blobs, embeddings, chat };
+    const serves = database.status === 'ok';
+    const whole = Object.values(checks).every((check) => check.status !== 'down');
+    void reply.status(serves ? 200 : 503);
+    const status = !serves ? 'down' : whole ? 'ok' : 'degraded';
+    return { status, mode: this.config.database.url ? 'external' : 'embedded', checks };
   }
 }
 
-/** Models are not asked here: a check every few seconds would cost money, and answers degrade without them anyway. */
-const model = (configured: object | null): Check => ({ status: configured ? 'configured' : 'built-in' });
+function modelCheck(remote: RemoteModel | null): () => Promise<Check> {
+  if (!remote) return async () => ({ status: 'built-in' });
+  const reach = reachability(remote);
+  return () => measure(reach);
+}
 
 async function measure(part: () => Promise<unknown>): Promise<Check> {
   const started = performance.now();
