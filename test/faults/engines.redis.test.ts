@@ -102,6 +102,7 @@ describe.skipIf(!DATABASE_URL || !REDIS_URL)('137: a Redis that fails', () => {
     await until('the reminders that were not lost', async () => (await states(ids)).has('ready'));
     await aMinuteLater();
     await until('all to be ready', () => allReady(ids));
+    expect(await states(ids)).toEqual(new Set(['ready']));
     await oneEventEach(ids);
   });
 
