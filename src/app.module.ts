@@ -14,7 +14,7 @@ import { makeAdapter } from './platform/http/server.js';
 import { validation } from './platform/http/validation.js';
 import { makeLogger, NestLogger } from './platform/logger.js';
 import { PlatformModule } from './platform/platform.module.js';
-import { POOL, type Pool } from './platform/pool.js';
+import { INTERACTIVE_POOL, POOL, type Pool } from './platform/pool.js';
 import { ChatModule } from './chat/chat.module.js';
 import { RetrievalModule } from './retrieval/retrieval.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
@@ -64,7 +64,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
 
 /** Ends what {@link createApp} made: requests and jobs first, the database last. */
 export async function stopApp(app: NestFastifyApplication): Promise<void> {
-  const pool = app.get<Pool>(POOL);
+  const pools = [app.get<Pool>(INTERACTIVE_POOL), app.get<Pool>(POOL)];
   await app.close();
-  await pool.end();
+  for (const pool of pools) await pool.end();
 }

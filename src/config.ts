@@ -105,7 +105,8 @@ function read(reader: Reader) {
     tokenPrivateKey: reader.text('TOKEN_PRIVATE_KEY') ?? null,
     database: {
       url: reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null,
-      poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 4, 200),
+      poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 2, 200),
+      backgroundPoolSize: reader.integer('DATABASE_BACKGROUND_POOL_SIZE', 10, 4, 200),
       statementTimeoutMs: reader.integer('STATEMENT_TIMEOUT_MS', 30_000, 1000, 600_000),
     },
     redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,

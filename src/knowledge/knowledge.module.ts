@@ -8,12 +8,13 @@ import { Indexes } from './indexes.js';
 import { KnowledgeBases } from './knowledge-bases.js';
 import { KnowledgeBasesController } from './knowledge-bases.controller.js';
 import { Revisions } from './revisions.js';
+import { Turns } from './turns.js';
 import { Versions } from './versions.js';
 
 @Global()
 @Module({
   controllers: [KnowledgeBasesController, DocumentsController],
-  providers: [KnowledgeBases, Documents, DocumentChanges, Content, Revisions, Indexes, Chunks, Versions],
-  exports: [Revisions, Indexes, Chunks],
+  providers: [KnowledgeBases, Documents, DocumentChanges, Content, Revisions, Turns, Indexes, Chunks, Versions],
+  exports: [Revisions, Turns, Indexes, Chunks],
 })
 export class KnowledgeModule {}
