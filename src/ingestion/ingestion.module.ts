@@ -5,9 +5,10 @@ import { IngestionJobs } from './ingestion.jobs.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
 import { UploadController } from './upload.controller.js';
+import { UploadLimits } from './upload-limits.js';
 
 @Module({
   controllers: [UploadController],
-  providers: [Ingestion, Publishing, Purging, Articles, IngestionJobs],
+  providers: [Ingestion, Publishing, Purging, Articles, UploadLimits, IngestionJobs],
 })
 export class IngestionModule {}

@@ -8,6 +8,7 @@ import { Database } from './database.js';
 import { DiskBlobs } from './disk-blobs.js';
 import { HealthController } from './http/health.controller.js';
 import { Idempotency, IdempotencyInterceptor } from './http/idempotency.js';
+import { Overload } from './http/overload.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { LOGGER, type Logger } from './logger.js';
@@ -55,6 +56,7 @@ export class PlatformModule {
         ChatModels,
         OutboundClient,
         Idempotency,
+        Overload,
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
       ],
