@@ -105,7 +105,8 @@ function read(reader: Reader) {
     tokenPrivateKey: reader.text('TOKEN_PRIVATE_KEY') ?? null,
     database: {
       url: reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null,
-      poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 4, 200),
+      poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 2, 200),
+      backgroundPoolSize: reader.integer('DATABASE_BACKGROUND_POOL_SIZE', 10, 4, 200),
       statementTimeoutMs: reader.integer('STATEMENT_TIMEOUT_MS', 30_000, 1000, 600_000),
     },
     redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,
@@ -113,7 +114,16 @@ function read(reader: Reader) {
     outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
     embedding: reader.remoteModel('EMBEDDING', 30_000),
     chat: reader.remoteModel('CHAT', 30_000),
-    upload: { maxBytes: reader.integer('UPLOAD_MAX_MB', 50, 1, 2048) * megabyte },
+    upload: {
+      maxBytes: reader.integer('UPLOAD_MAX_MB', 50, 1, 2048) * megabyte,
+      atOnce: reader.integer('UPLOADS_AT_ONCE', 64, 1, 10_000),
+      queuedPerTenant: reader.integer('QUEUE_MAX_PER_TENANT', 20_000, 1, 10_000_000),
+      queued: reader.integer('QUEUE_MAX', 200_000, 1, 10_000_000),
+    },
+    overload: {
+      eventLoopDelayMs: reader.integer('EVENT_LOOP_DELAY_MAX_MS', 200, 10, 60_000),
+      connectionQueue: reader.integer('CONNECTION_QUEUE_MAX', 200, 1, 100_000),
+    },
     parser: {
       timeoutMs: reader.integer('PARSER_TIMEOUT_MS', 60_000, 1000, 600_000),
       heapMb: reader.integer('PARSER_HEAP_MB', 512, 64, 8192),

@@ -43,16 +43,17 @@ export class Ingestion {
   /**
    * Safe to run twice and at the same time: whoever does not get the lease stops. A failure that cannot pass ends the
    * revision with its name; any other gives the lease back and is tried again later.
+   * @returns whether the lease was to be had
    */
-  async ingest(revisionId: string): Promise<void> {
+  async ingest(revisionId: string): Promise<boolean> {
     const revision = await this.revisions.claim(revisionId);
-    if (!revision) return; // done, superseded, or held by another worker
+    if (!revision) return false; // done, superseded, or held by another worker
     const abort = new AbortController();
     const beat = setInterval(() => void this.beat(revision, abort), heartbeatMs);
     try {
       await this.carryOut(revision, abort.signal);
     } catch (error) {
-      if (error instanceof LeaseLost || abort.signal.aborted) return;
+      if (error instanceof LeaseLost || abort.signal.aborted) return true;
       const about = { revision: revision.id, document: revision.documentId, requestId: revision.requestId };
       this.logger.warn({ err: error, ...about }, 'an attempt to ingest failed');
       if (error instanceof PermanentFailure) await this.revisions.fail(revision, error);
@@ -60,6 +61,7 @@ export class Ingestion {
     } finally {
       clearInterval(beat);
     }
+    return true;
   }
 
   /** A heartbeat that fails for another reason than a lost lease may succeed the next time: the lease lasts for three. */

@@ -6,9 +6,10 @@ import { PostingJobs } from './posting.jobs.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
 import { UploadController } from './upload.controller.js';
+import { UploadLimits } from './upload-limits.js';
 
 @Module({
   controllers: [UploadController],
-  providers: [Ingestion, Publishing, Purging, Articles, IngestionJobs, PostingJobs],
+  providers: [Ingestion, Publishing, Purging, Articles, UploadLimits, IngestionJobs, PostingJobs],
 })
 export class IngestionModule {}

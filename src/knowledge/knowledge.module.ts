@@ -10,6 +10,7 @@ import { KnowledgeBasesController } from './knowledge-bases.controller.js';
 import { Postings } from './postings.js';
 import { Revisions } from './revisions.js';
 import { SegmentMerging } from './segment-merging.js';
+import { Turns } from './turns.js';
 import { Versions } from './versions.js';
 
 @Global()
@@ -21,12 +22,13 @@ import { Versions } from './versions.js';
     DocumentChanges,
     Content,
     Revisions,
+    Turns,
     Indexes,
     Chunks,
     Postings,
     SegmentMerging,
     Versions,
   ],
-  exports: [Revisions, Indexes, Chunks, Postings, SegmentMerging],
+  exports: [Revisions, Turns, Indexes, Chunks, Postings, SegmentMerging],
 })
 export class KnowledgeModule {}
