@@ -6,6 +6,7 @@ import { Chunks, contextHash, inContext, type Passage, vectorLiteral } from '../
 import { Indexes } from '../knowledge/indexes.js';
 import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { BlobStore } from '../platform/blobs.js';
+import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
@@ -71,8 +72,10 @@ export class Ingestion {
 
   private async carryOut(revision: LeasedRevision, signal: AbortSignal): Promise<void> {
     const clock = stopwatch();
+    await boundary('parse.begun');
     const { contentType, parsed } = await this.parse(revision, signal);
     await this.keep(revision, contentType, parsed);
+    await boundary('parse.kept');
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
     const passages = chunk(parsed, revision.pipeline.chunking);
@@ -90,6 +93,7 @@ export class Ingestion {
     const counts = await this.embed(revision, model, passages);
     const receipt: Receipt = { ...counts, ms: { parsing, chunking, embedding: clock() } };
     await this.revisions.stage(revision, { ...receipt }, parsed.title);
+    await boundary('revision.staged');
   }
 
   private async parse(revision: LeasedRevision, signal: AbortSignal) {
@@ -128,6 +132,7 @@ export class Ingestion {
       const known = await this.chunks.knownVectors(revision, indexId, batch);
       const missing = batch.filter((passage) => !known.has(contextHash(passage).toString('hex')));
       const vectors = await model.embed(missing.map(inContext));
+      await boundary('vectors.had');
       missing.forEach((passage, place) =>
         known.set(contextHash(passage).toString('hex'), vectorLiteral(vectors[place] ?? [])),
       );

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import pgvector from 'pgvector';
 import { v5 } from 'uuid';
+import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
 import { frequencies, terms, termVector } from './terms.js';
@@ -83,6 +84,7 @@ export class Chunks {
          on conflict (index_id, id) do nothing`,
         [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows)],
       );
+      await boundary('chunks.half-stored');
       await tx.run(
         `insert into chunk_vector (index_id, chunk_id, tenant_id, embedding)
          select $1, id, $2, embedding::vector from unnest($3::uuid[], $4::text[]) as r(id, embedding)
