@@ -116,7 +116,10 @@ export class Ingestion {
     });
   }
 
-  /** Batch by batch: copies the vectors this index has, asks the model for the others, stores both. */
+  /**
+   * Batch by batch: copies the vectors this index has, asks the model for the others, stores both. What an attempt that
+   * was killed had stored is among the first: at most the batch that was under way is bought twice.
+   */
   private async embed(
     revision: LeasedRevision,
     model: EmbeddingModel,
@@ -124,19 +127,20 @@ export class Ingestion {
   ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
     const indexId = await this.indexes.ensure(revision, revision.knowledgeBaseId, revision.pipeline, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
-    await this.chunks.clear(revision, indexId);
     let embedded = 0;
     let characters = 0;
     for (let start = 0; start < passages.length; start += batchSize) {
       const batch = passages.slice(start, start + batchSize);
       const known = await this.chunks.knownVectors(revision, indexId, batch);
-      const missing = batch.filter((passage) => !known.has(contextHash(passage).toString('hex')));
+      const vectorOf = (passage: Passage) => known.get(contextHash(passage).toString('hex'));
+      const missing = batch.filter((passage) => !vectorOf(passage));
+      const paid = batch.filter((passage) => vectorOf(passage)?.own !== false);
       const vectors = await model.embed(missing.map(inContext));
       await boundary('vectors.had');
       missing.forEach((passage, place) =>
-        known.set(contextHash(passage).toString('hex'), vectorLiteral(vectors[place] ?? [])),
+        known.set(contextHash(passage).toString('hex'), { literal: vectorLiteral(vectors[place] ?? []), own: true }),
       );
-      const literals = batch.map((passage) => known.get(contextHash(passage).toString('hex')) ?? '');
+      const literals = batch.map((passage) => vectorOf(passage)?.literal ?? '');
       await this.chunks.stage(revision, indexId, batch, literals);
       await this.revisions.advance(
         revision,
@@ -144,10 +148,11 @@ export class Ingestion {
         Math.min(start + batchSize, passages.length),
         passages.length,
       );
-      embedded += missing.length;
-      characters += missing.reduce((sum, passage) => sum + inContext(passage).length, 0);
+      embedded += paid.length;
+      characters += paid.reduce((sum, passage) => sum + inContext(passage).length, 0);
       await nextTurn(); // the built-in vectors are made on this thread: let requests in between
     }
+    await this.chunks.trim(revision, indexId, passages.length);
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },

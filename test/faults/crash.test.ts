@@ -127,6 +127,10 @@ describe('129: kill -9 at every boundary leaves what a clean run leaves', () => 
     const [first] = found;
     expect(found).toHaveLength(bases.length + 1);
     for (const { rows, vectors, hash } of found) expect([rows, vectors, hash]).toEqual([150, 150, first?.hash]);
-    expect(await bench.service.rows('select 1 from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)')).toEqual([]);
+    expect(
+      await bench.service.rows(
+        'select 1 from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)',
+      ),
+    ).toEqual([]);
   });
 });
