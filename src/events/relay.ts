@@ -75,7 +75,7 @@ export class Relay {
     const told: string[] = [];
     for (const row of inOrder) {
       if (await this.tell(row)) told.push(row.id);
-      await boundary('event.told');
+      await boundary('event.told', row.id);
     }
     if (told.length > 0) {
       await this.database.asSystem((tx) =>

@@ -72,10 +72,10 @@ export class Ingestion {
 
   private async carryOut(revision: LeasedRevision, signal: AbortSignal): Promise<void> {
     const clock = stopwatch();
-    await boundary('parse.begun');
+    await boundary('parse.begun', revision.documentId);
     const { contentType, parsed } = await this.parse(revision, signal);
     await this.keep(revision, contentType, parsed);
-    await boundary('parse.kept');
+    await boundary('parse.kept', revision.documentId);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
     const passages = chunk(parsed, revision.pipeline.chunking);
@@ -93,7 +93,7 @@ export class Ingestion {
     const counts = await this.embed(revision, model, passages);
     const receipt: Receipt = { ...counts, ms: { parsing, chunking, embedding: clock() } };
     await this.revisions.stage(revision, { ...receipt }, parsed.title);
-    await boundary('revision.staged');
+    await boundary('revision.staged', revision.documentId);
   }
 
   private async parse(revision: LeasedRevision, signal: AbortSignal) {
@@ -136,7 +136,7 @@ export class Ingestion {
       const missing = batch.filter((passage) => !vectorOf(passage));
       const paid = batch.filter((passage) => vectorOf(passage)?.own !== false);
       const vectors = await model.embed(missing.map(inContext));
-      await boundary('vectors.had');
+      await boundary('vectors.had', revision.documentId);
       missing.forEach((passage, place) =>
         known.set(contextHash(passage).toString('hex'), { literal: vectorLiteral(vectors[place] ?? []), own: true }),
       );

@@ -39,11 +39,11 @@ export class Publishing {
         if (base.active_version !== base.last_version) await buildOn(tx, indexId, base.active_version, number);
         await showAndHide(tx, indexId, number, changes);
       }
-      await boundary('publish.swapping');
+      await boundary('publish.swapping', knowledgeBaseId);
       await activate(tx, scope, knowledgeBaseId, base, number, indexId, changes);
       await settle(tx, scope, knowledgeBaseId, number, changes);
     });
-    await boundary('publish.committed');
+    await boundary('publish.committed', knowledgeBaseId);
   }
 }
 

@@ -103,7 +103,7 @@ export class Chunks {
            terms = excluded.terms where isempty(chunk.visible)`,
         [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows)],
       );
-      await boundary('chunks.half-stored');
+      await boundary('chunks.half-stored', revision.documentId);
       await tx.run(
         `insert into chunk_vector (index_id, chunk_id, tenant_id, embedding)
          select $1, id, $2, embedding::vector from unnest($3::uuid[], $4::text[]) as r(id, embedding)

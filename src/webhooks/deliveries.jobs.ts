@@ -42,9 +42,9 @@ export class DeliveryJobs {
     const attempt = await this.attempts.claim(deliveryId);
     if (!attempt) return; // early, done, or somebody else's
     const started = performance.now();
-    await boundary('delivery.claimed');
+    await boundary('delivery.claimed', deliveryId);
     const outcome = await send(attempt, this.outbound, this.secrets);
-    await boundary('delivery.sent');
+    await boundary('delivery.sent', deliveryId);
     const wait = await this.attempts.settle(attempt, outcome);
     this.logger.info(
       {

@@ -3,14 +3,14 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { isMainThread } from 'node:worker_threads';
 
-/** @type {{ at: string, pass: number, afterMs?: number } | null} */
-let fuse = null;
+/** @type {import('./mortal-service.js').Fuse | null} */
+let fuse = JSON.parse(process.env['DIE_AT'] ?? 'null');
 const die = () => process.kill(process.pid, 'SIGKILL');
 
 // The embedded engine's thread loads this too, and has no parent to talk to.
 if (isMainThread) {
-  subscribe('lectern.boundary', (/** @type {any} */ { name }) => {
-    if (name !== fuse?.at || --fuse.pass > 0) return;
+  subscribe('lectern.boundary', (/** @type {any} */ { name, about }) => {
+    if (name !== fuse?.at || (fuse.about ?? about) !== about || --fuse.pass > 0) return;
     if (fuse.afterMs === undefined) die();
     else setTimeout(die, fuse.afterMs);
   });

@@ -16,9 +16,10 @@ import { passTime } from './pass-time.js';
 const main = join(process.env['LECTERN_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url)), 'main.js');
 const preload = new URL('die-at.mjs', import.meta.url).href;
 
-/** Where a process dies: at which boundary, at the how manieth crossing, how long after it. */
+/** Where a process dies: at which boundary, of what (a UUID; absent: of anything), at which crossing, how long after it. */
 export interface Fuse {
   at: string;
+  about?: string;
   pass: number;
   afterMs?: number;
 }
@@ -65,7 +66,7 @@ export async function makeMortal(settings: Record<string, string> = {}) {
     }
   }
 
-  async function start(more: Record<string, string> = {}): Promise<void> {
+  function launch(more: Record<string, string>): void {
     output = '';
     const started = spawn(process.execPath, ['--import', preload, main], {
       env: { PATH: process.env['PATH'], ...env, ...more },
@@ -75,6 +76,10 @@ export async function makeMortal(settings: Record<string, string> = {}) {
     exit = once(started, 'exit');
     for (const stream of [started.stdout, started.stderr])
       stream?.on('data', (part: Buffer) => (output += part.toString()));
+  }
+
+  async function start(more: Record<string, string> = {}): Promise<void> {
+    launch(more);
     await until('the service to listen', async () => {
       if (!alive()) throw new Error(`it ended instead: ${output}`);
       return fetch(`${url}/health/live`).then(
@@ -82,6 +87,12 @@ export async function makeMortal(settings: Record<string, string> = {}) {
         () => false,
       );
     });
+  }
+
+  /** Waits for the death that was arranged. */
+  async function death(): Promise<void> {
+    await until('it to die', async () => !alive());
+    if (child?.signalCode !== 'SIGKILL') throw new Error(`it was to be killed and left by itself:\n${output}`);
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
@@ -118,14 +129,11 @@ export async function makeMortal(settings: Record<string, string> = {}) {
       child.send(fuse);
       await armed;
     },
-    /** Waits for the death that was arranged. */
-    death: async (seconds = 60) => {
-      const late = new AbortController();
-      const waited = pause(seconds * 1000, 'late', { signal: late.signal }).catch(() => 'died');
-      if ((await Promise.race([exit, waited])) === 'late')
-        throw new Error(`it was to die within ${seconds} s and lives:\n${output.slice(-3000)}`);
-      late.abort();
-      if (child?.signalCode !== 'SIGKILL') throw new Error(`it was to be killed and left by itself:\n${output}`);
+    death,
+    /** Starts it with the fuse lit: what waits for a worker since the last run leads to the death of this one. */
+    startToDie: async (fuse: Fuse) => {
+      launch({ DIE_AT: JSON.stringify(fuse) });
+      await death();
     },
     /** The embedded engine needs no waiting: whoever starts on it is alone, and frees what a dead one held. */
     passTime: async () => {
