@@ -7,6 +7,7 @@ import { Indexes } from '../knowledge/indexes.js';
 import { Postings } from '../knowledge/postings.js';
 import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { BlobStore } from '../platform/blobs.js';
+import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
@@ -75,8 +76,10 @@ export class Ingestion {
 
   private async carryOut(revision: LeasedRevision, signal: AbortSignal): Promise<void> {
     const clock = stopwatch();
+    await boundary('parse.begun', revision.documentId);
     const { contentType, parsed } = await this.parse(revision, signal);
     await this.keep(revision, contentType, parsed);
+    await boundary('parse.kept', revision.documentId);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
     const passages = chunk(parsed, revision.pipeline.chunking);
@@ -94,6 +97,7 @@ export class Ingestion {
     const counts = await this.embed(revision, model, passages);
     const receipt: Receipt = { ...counts, ms: { parsing, chunking, embedding: clock() } };
     await this.revisions.stage(revision, { ...receipt }, parsed.title);
+    await boundary('revision.staged', revision.documentId);
   }
 
   private async parse(revision: LeasedRevision, signal: AbortSignal) {
@@ -116,7 +120,10 @@ export class Ingestion {
     });
   }
 
-  /** Batch by batch: copies the vectors this index has, asks the model for the others, stores both. */
+  /**
+   * Batch by batch: copies the vectors this index has, asks the model for the others, stores both. What an attempt that
+   * was killed had stored is among the first: at most the batch that was under way is bought twice.
+   */
   private async embed(
     revision: LeasedRevision,
     model: EmbeddingModel,
@@ -124,18 +131,20 @@ export class Ingestion {
   ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
     const indexId = await this.indexes.ensure(revision, revision.knowledgeBaseId, revision.pipeline, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
-    await this.chunks.clear(revision, indexId);
     let embedded = 0;
     let characters = 0;
     for (let start = 0; start < passages.length; start += batchSize) {
       const batch = passages.slice(start, start + batchSize);
       const known = await this.chunks.knownVectors(revision, indexId, batch);
-      const missing = batch.filter((passage) => !known.has(contextHash(passage).toString('hex')));
+      const vectorOf = (passage: Passage) => known.get(contextHash(passage).toString('hex'));
+      const missing = batch.filter((passage) => !vectorOf(passage));
+      const paid = batch.filter((passage) => vectorOf(passage)?.own !== false);
       const vectors = await model.embed(missing.map(inContext));
+      await boundary('vectors.had', revision.documentId);
       missing.forEach((passage, place) =>
-        known.set(contextHash(passage).toString('hex'), vectorLiteral(vectors[place] ?? [])),
+        known.set(contextHash(passage).toString('hex'), { literal: vectorLiteral(vectors[place] ?? []), own: true }),
       );
-      const literals = batch.map((passage) => known.get(contextHash(passage).toString('hex')) ?? '');
+      const literals = batch.map((passage) => vectorOf(passage)?.literal ?? '');
       await this.chunks.stage(revision, indexId, batch, literals);
       await this.revisions.advance(
         revision,
@@ -143,10 +152,11 @@ export class Ingestion {
         Math.min(start + batchSize, passages.length),
         passages.length,
       );
-      embedded += missing.length;
-      characters += missing.reduce((sum, passage) => sum + inContext(passage).length, 0);
+      embedded += paid.length;
+      characters += paid.reduce((sum, passage) => sum + inContext(passage).length, 0);
       await nextTurn(); // the built-in vectors are made on this thread: let requests in between
     }
+    await this.chunks.trim(revision, indexId, passages.length);
     await this.postings.write(revision, indexId, passages);
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {

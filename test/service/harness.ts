@@ -90,7 +90,8 @@ export async function startService(options: { env?: Record<string, string> } = {
   };
 }
 
-async function scratchDatabase() {
+/** A database of its own on the server that DATABASE_URL names; null on the embedded engine. */
+export async function scratchDatabase() {
   const server = process.env['DATABASE_URL'];
   if (!server) return null;
   const name = `lectern_test_${randomUUID().replaceAll('-', '')}`;
