@@ -1,13 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
 import { Relay } from '../../src/events/relay.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
-import { scratchDatabase } from './scratch.js';
 import { template } from './template.js';
 
 export interface Answer {
@@ -49,18 +50,22 @@ export async function startService(options: { env?: Settings | ((engines: Engine
   const engines: Engines = scratch
     ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name }
     : {};
-  const config = readConfig({
-    DATA_DIR: dataDir,
-    PORT: '0',
-    HOST: '127.0.0.1',
-    LOG_LEVEL: 'silent',
-    ADMIN_API_KEY: adminKey,
-    ...engines,
-    ...(typeof options.env === 'function' ? options.env(engines) : options.env),
-  });
-  const app = await createApp(config);
-  await app.listen(0, '127.0.0.1');
-  const url = await app.getUrl();
+  const open = async (env: Settings | ((reached: Engines) => Settings) = {}) => {
+    const config = readConfig({
+      DATA_DIR: dataDir,
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'silent',
+      ADMIN_API_KEY: adminKey,
+      ...engines,
+      ...(typeof env === 'function' ? env(engines) : env),
+    });
+    const opened = await createApp(config);
+    await opened.listen(0, '127.0.0.1');
+    return opened;
+  };
+  let app = await open(options.env);
+  let url = await app.getUrl();
   const first = await app.get(Tenants).createFirst();
   const key = first?.apiKey ?? '';
 
@@ -85,7 +90,9 @@ export async function startService(options: { env?: Settings | ((engines: Engine
   };
 
   return {
-    url,
+    get url() {
+      return url;
+    },
     key,
     adminKey,
     dataDir,
@@ -97,10 +104,35 @@ export async function startService(options: { env?: Settings | ((engines: Engine
     /** Sets the workers and sweeps going, as a process does, where nobody steps them. */
     work: () => app.get(JobRunner).start(),
     database: () => app.get(Database),
+    /** Ends the service and starts it on the same data with other settings. */
+    restart: async (env: Settings = {}) => {
+      await stopApp(app);
+      app = await open(env);
+      url = await app.getUrl();
+    },
     stop: async () => {
       await stopApp(app);
       await scratch?.drop();
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+export type Scratch = NonNullable<Awaited<ReturnType<typeof scratchDatabase>>>;
+
+/** A database of its own on the server that DATABASE_URL names; null on the embedded engine. */
+export async function scratchDatabase() {
+  const server = process.env['DATABASE_URL'];
+  if (!server) return null;
+  const name = `lectern_test_${randomUUID().replaceAll('-', '')}`;
+  const run = async (sql: string) => {
+    const client = new Client({ connectionString: server });
+    await client.connect();
+    await client.query(sql);
+    await client.end();
+  };
+  await run(`create database ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { name, url: url.href, drop: () => run(`drop database ${name} with (force)`) };
 }

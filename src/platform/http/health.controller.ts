@@ -1,14 +1,15 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { CONFIG, type Config, type RemoteModel } from '../../config.js';
+import { CONFIG, type Config } from '../../config.js';
 import { BlobStore } from '../blobs.js';
 import { Database } from '../database.js';
 import { JobQueue } from '../jobs/job-queue.js';
-import { reachability } from '../models/reachable.js';
+import { ChatModels } from '../models/chat-models.js';
+import { Embedder } from '../models/embedder.js';
 import { Public } from './open-route.js';
 
-type Check = { status: 'ok' | 'down' | 'built-in'; ms?: number };
+type Check = { status: 'ok' | 'down'; ms: number };
 
 const limitMs = 2000;
 
@@ -16,18 +17,14 @@ const limitMs = 2000;
 @ApiTags('health')
 @Controller('health')
 export class HealthController {
-  private readonly embeddings: () => Promise<Check>;
-  private readonly chat: () => Promise<Check>;
-
   constructor(
     private readonly database: Database,
     private readonly queue: JobQueue,
     private readonly blobs: BlobStore,
+    private readonly embedder: Embedder,
+    private readonly chatModels: ChatModels,
     @Inject(CONFIG) private readonly config: Config,
-  ) {
-    this.embeddings = modelCheck(config.embedding);
-    this.chat = modelCheck(config.chat);
-  }
+  ) {}
 
   @Get('live')
   @Public()
@@ -42,26 +39,20 @@ export class HealthController {
   @Get('ready')
   @Public()
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
-    const [database, queue, blobs, embeddings, chat] = await Promise.all([
+    const [database, queue, blobs] = await Promise.all([
       measure(() => this.database.asSystem((tx) => tx.row('select 1'))),
       measure(() => this.queue.check()),
       measure(() => this.blobs.check()),
-      this.embeddings(),
-      this.chat(),
     ]);
-    const checks = { database, queue, blobs, embeddings, chat };
+    // Models are not asked here: a check every few seconds would cost money, and their breakers know how they are.
+    const models = { embeddings: { status: this.embedder.state }, chat: { status: this.chatModels.state } };
+    const checks = { database, queue, blobs, ...models };
     const serves = database.status === 'ok';
-    const whole = Object.values(checks).every((check) => check.status !== 'down');
+    const whole = Object.values(checks).every(({ status }) => status !== 'down' && status !== 'open');
     void reply.status(serves ? 200 : 503);
     const status = !serves ? 'down' : whole ? 'ok' : 'degraded';
     return { status, mode: this.config.database.url ? 'external' : 'embedded', checks };
   }
-}
-
-function modelCheck(remote: RemoteModel | null): () => Promise<Check> {
-  if (!remote) return async () => ({ status: 'built-in' });
-  const reach = reachability(remote);
-  return () => measure(reach);
 }
 
 async function measure(part: () => Promise<unknown>): Promise<Check> {

@@ -16,11 +16,14 @@ export class ProblemFilter implements ExceptionFilter {
     const error = asApiError(thrown);
     if (error.status >= 500) this.logger.error({ err: thrown, requestId: request.id }, 'request failed');
     if (reply.raw.headersSent) return void reply.raw.destroy();
-    if (error.status === 503) void reply.header('retry-after', '2');
+    if (error.status === 503 || error.status === 429) void reply.header('retry-after', retryAfter(error));
     if (error.status === 401) void reply.header('www-authenticate', 'Bearer');
     void reply.status(error.status).type('application/problem+json').send(problem(error, request.id));
   }
 }
+
+/** @returns seconds: what is full empties slowly, what is overloaded may be over it in a moment */
+export const retryAfter = (error: ApiError): string => (error.code === 'queue_full' ? '30' : '2');
 
 /** @returns the body of an error answer; `requestId` leads to it in the log */
 export function problem(error: ApiError, requestId: string) {

@@ -2,6 +2,7 @@ import { Processor, WorkerHost } from '@nestjs/bullmq';
 import { Inject } from '@nestjs/common';
 import { type Job, UnrecoverableError } from 'bullmq';
 import { PermanentFailure } from '../../errors.js';
+import { inBackground } from '../lane.js';
 import { LOGGER, type Logger } from '../logger.js';
 import { wellFormed } from '../text.js';
 import type { Payload } from './definition.js';
@@ -31,7 +32,7 @@ abstract class JobProcessor extends WorkerHost {
     const started = performance.now();
     const line = { job: job.name, ...job.data, attempt: job.attemptsMade + 1 };
     try {
-      await this.handlers.handle(job.name, job.data);
+      await inBackground(() => this.handlers.handle(job.name, job.data));
       this.logger.debug({ ...line, ms: Math.round(performance.now() - started) }, 'job done');
     } catch (error) {
       this.logger.warn({ ...line, err: error, ms: Math.round(performance.now() - started) }, 'job failed');
