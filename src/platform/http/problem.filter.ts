@@ -43,7 +43,9 @@ export function asApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
   if (thrown instanceof HttpException)
     return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
-  const { statusCode, code } = (thrown ?? {}) as { statusCode?: number; code?: string };
+  const { statusCode, code: given } = (thrown ?? {}) as { statusCode?: number; code?: unknown };
+  // The code of an abort is a number.
+  const code = typeof given === 'string' ? given : undefined;
   // 57xxx: the database shuts down or cut a statement at its deadline; 53xxx: it is out of connections or room; 40xxx: two transactions met.
   if (
     code === '57014' ||
