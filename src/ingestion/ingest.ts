@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
@@ -8,8 +7,9 @@ import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revision
 import { BlobStore } from '../platform/blobs.js';
 import { Database } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
+import { mapInSlices } from '../platform/slices.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
-import { chunk } from './chunk.js';
+import { passagesOf } from './chunk.js';
 import { defaultParseLimits, parseInChild } from './parsers/parse-in-child.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
 
@@ -77,7 +77,7 @@ export class Ingestion {
     await this.keep(revision, contentType, parsed);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
-    const passages = chunk(parsed, revision.pipeline.chunking);
+    const passages = await mapInSlices(passagesOf(parsed, revision.pipeline.chunking), (passage) => passage);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();
     const model = this.embedder.find(revision.pipeline.embedding.model);
@@ -143,7 +143,6 @@ export class Ingestion {
       );
       embedded += missing.length;
       characters += missing.reduce((sum, passage) => sum + inContext(passage).length, 0);
-      await nextTurn(); // the built-in vectors are made on this thread: let requests in between
     }
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import pgvector from 'pgvector';
 import { v5 } from 'uuid';
 import { Database } from '../platform/database.js';
+import { mapInSlices } from '../platform/slices.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
 import { frequencies, terms, termVector } from './terms.js';
 
@@ -72,7 +73,7 @@ export class Chunks {
 
   /** Stores passages with their vectors (pgvector literals, in order). @throws LeaseLost */
   async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: string[]): Promise<void> {
-    const rows = passages.map((passage) => toRow(revision, passage));
+    const rows = await mapInSlices(passages, (passage) => toRow(revision, passage));
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'leases = leases', []);
       await tx.run(
