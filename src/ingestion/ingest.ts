@@ -3,6 +3,7 @@ import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
 import { Chunks, contextHash, inContext, type Passage, vectorLiteral } from '../knowledge/chunks.js';
 import { Indexes } from '../knowledge/indexes.js';
+import { Postings } from '../knowledge/postings.js';
 import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { BlobStore } from '../platform/blobs.js';
 import { Database } from '../platform/database.js';
@@ -32,6 +33,7 @@ export class Ingestion {
     private readonly blobs: BlobStore,
     private readonly indexes: Indexes,
     private readonly chunks: Chunks,
+    private readonly postings: Postings,
     private readonly embedder: Embedder,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Config,
@@ -144,6 +146,7 @@ export class Ingestion {
       embedded += missing.length;
       characters += missing.reduce((sum, passage) => sum + inContext(passage).length, 0);
     }
+    await this.postings.write(revision, indexId, passages);
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },

@@ -49,6 +49,11 @@ export class Database {
     return this.transaction('lectern_app', scope.tenantId, work);
   }
 
+  /** As {@link as}, on one snapshot: every statement sees what was committed when the first began. For reading only. */
+  snapshot<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.transaction('lectern_app', scope.tenantId, work, 'REPEATABLE READ');
+  }
+
   /** Runs `work` in one transaction across tenants, with the few columns that the service's own chores need. */
   asSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.transaction('lectern_system', '', work);
@@ -59,8 +64,13 @@ export class Database {
     return this.dataSource.transaction((manager) => work(new Transaction(manager)));
   }
 
-  private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.dataSource.transaction(async (manager) => {
+  private transaction<T>(
+    role: string,
+    tenantId: string,
+    work: (tx: Transaction) => Promise<T>,
+    isolation: 'READ COMMITTED' | 'REPEATABLE READ' = 'READ COMMITTED',
+  ): Promise<T> {
+    return this.dataSource.transaction(isolation, async (manager) => {
       await manager.query(`set local role ${role}`);
       await manager.query(`select set_config('app.tenant_id', $1, true)`, [tenantId]);
       return work(new Transaction(manager));
