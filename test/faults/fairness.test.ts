@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Base, makeBase, makeTenant, type Tenant } from '../service/callers.js';
 import { type Service, startService } from '../service/harness.js';
+import { Receiver } from '../service/receiver.js';
 
 interface Told {
   tenant_id: string;
@@ -10,7 +11,7 @@ interface Told {
 describe('a backlog', () => {
   let service: Service;
   beforeAll(async () => {
-    service = await startService();
+    service = await startService({ env: { OUTBOUND_ALLOW_CIDRS: '127.0.0.0/8' } });
   });
   afterAll(() => service.stop());
 
@@ -62,6 +63,25 @@ describe('a backlog', () => {
     const told = queued.find(({ tenant_id: id }) => id === one.uuid)?.dispatched_at;
     const later = queued.filter(({ dispatched_at: at }) => told !== undefined && at > told);
     expect(later.length).toBeGreaterThanOrEqual(20);
+  });
+
+  it('68: of deliveries to one endpoint is no wait for the only delivery to another', async () => {
+    const receiver = await new Receiver().start();
+    const listening = async (documents: number) => {
+      const tenant = await makeTenant(service);
+      const body = { url: `${receiver.url}?of=${tenant.id}`, events: ['document.queued'] };
+      const { status } = await service.call('POST', '/v1/webhook-endpoints', { key: tenant.key, body });
+      expect(status).toBe(201);
+      await upload(await makeBase(service, tenant.key), documents);
+      return tenant;
+    };
+    await listening(20);
+    const one = await listening(1);
+    await service.settle();
+    await receiver.stop();
+    const came = receiver.received.map(({ path }) => path);
+    expect(came).toHaveLength(21);
+    expect(came.findIndex((path) => path.endsWith(one.id))).toBeLessThan(4);
   });
 
   it('of documents that wait out a failure does not stand in the way of the ones behind it', async () => {

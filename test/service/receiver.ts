@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Received {
+  path: string;
   headers: IncomingHttpHeaders;
   body: string;
 }
@@ -17,7 +18,11 @@ export class Receiver {
       const parts: Buffer[] = [];
       request.on('data', (part: Buffer) => parts.push(part));
       request.on('end', () => {
-        this.received.push({ headers: request.headers, body: Buffer.concat(parts).toString() });
+        this.received.push({
+          path: request.url ?? '',
+          headers: request.headers,
+          body: Buffer.concat(parts).toString(),
+        });
         const answer = (this.script.length > 1 ? this.script.shift() : this.script[0]) ?? { status: 204 };
         response.writeHead(answer.status, answer.headers).end(answer.body);
       });

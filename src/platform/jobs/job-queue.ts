@@ -5,6 +5,8 @@ import type { Queue } from 'bullmq';
 import { wellFormed } from '../text.js';
 import { backoff, type JobDefinition, type Payload, type QueueName } from './definition.js';
 
+const lastPriority = 2_097_152;
+
 /** Puts reminders into the queue. Call it after the commit that made them true, never inside the transaction. */
 @Injectable()
 export class JobQueue {
@@ -14,10 +16,14 @@ export class JobQueue {
     this.queues = { heavy, light };
   }
 
+  /**
+   * @param options `behind`: how many others of its kind stand before it (1, 2, …): it goes after all jobs without, and
+   * after those with less
+   */
   async add<P extends Payload>(
     definition: JobDefinition<P>,
     payload: P,
-    options: { delayMs?: number } = {},
+    options: { delayMs?: number; behind?: number } = {},
   ): Promise<void> {
     const clean = Object.fromEntries(
       Object.entries(payload).map(([name, value]) => [name, typeof value === 'string' ? wellFormed(value) : value]),
@@ -25,6 +31,8 @@ export class JobQueue {
     await this.queues[definition.queue].add(definition.name, clean, {
       attempts: definition.attempts,
       backoff,
+      // BullMQ's priority: lower goes first, and 0, which is what jobs have otherwise, before all others.
+      priority: Math.min(options.behind ?? 0, lastPriority),
       // A fraction is refused by the PostgreSQL backend.
       delay: Math.round(options.delayMs ?? 0),
       // A finished job must leave, or a later one with the same key would be taken for it and ignored.
