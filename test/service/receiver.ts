@@ -2,7 +2,6 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Received {
-  path: string;
   headers: IncomingHttpHeaders;
   body: string;
 }
@@ -18,11 +17,7 @@ export class Receiver {
       const parts: Buffer[] = [];
       request.on('data', (part: Buffer) => parts.push(part));
       request.on('end', () => {
-        this.received.push({
-          path: request.url ?? '',
-          headers: request.headers,
-          body: Buffer.concat(parts).toString(),
-        });
+        this.received.push({ headers: request.headers, body: Buffer.concat(parts).toString() });
         const answer = (this.script.length > 1 ? this.script.shift() : this.script[0]) ?? { status: 204 };
         response.writeHead(answer.status, answer.headers).end(answer.body);
       });

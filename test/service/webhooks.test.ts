@@ -119,7 +119,7 @@ describe('deliveries', () => {
     const delivery = await testEvent(to);
     expect(delivery).toMatchObject({ status: 'delivered', attempts: 1, lastStatus: 204, eventType: 'webhook.test' });
     expect(await deliveriesOf(other)).toEqual([]);
-    const [{ headers, body } = { path: '', headers: {}, body: '' }] = receiver.received;
+    const [{ headers, body } = { headers: {}, body: '' }] = receiver.received;
     const read = new Webhook(to.secret).verify(body, headers as Record<string, string>);
     expect(read).toMatchObject({ type: 'webhook.test', version: 1, data: { endpointId: to.id, sequence: 1 } });
     expect(headers['webhook-id']).toBe(delivery.messageId);
