@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope } from '../platform/database.js';
 import { Frees, Sweep } from '../platform/jobs/handlers.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
@@ -84,7 +85,10 @@ export class Relay {
     );
     const inOrder = claimed.sort((a, b) => (a.id < b.id ? -1 : 1));
     const told: string[] = [];
-    for (const row of inOrder) if (await this.tell(row)) told.push(row.id);
+    for (const row of inOrder) {
+      if (await this.tell(row)) told.push(row.id);
+      await boundary('event.told', row.id);
+    }
     if (told.length > 0) {
       await this.database.asSystem((tx) =>
         tx.run('update event set dispatched_at = now() where id = any($1::uuid[])', [told]),

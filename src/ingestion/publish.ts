@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { record } from '../events/outbox.js';
 import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
+import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 
@@ -38,9 +39,11 @@ export class Publishing {
         if (base.active_version !== base.last_version) await buildOn(tx, indexId, base.active_version, number);
         await showAndHide(tx, indexId, number, changes);
       }
+      await boundary('publish.swapping', knowledgeBaseId);
       await activate(tx, scope, knowledgeBaseId, base, number, indexId, changes);
       await settle(tx, scope, knowledgeBaseId, number, changes);
     });
+    await boundary('publish.committed', knowledgeBaseId);
   }
 }
 

@@ -11,6 +11,7 @@ import { showDocument } from '../knowledge/documents.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
 import { type Submission, submit } from '../knowledge/submit.js';
 import { BlobStore, lockContent, type StoredBlob } from '../platform/blobs.js';
+import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
 import { Idempotency, type IdempotentRequest, isMultipart } from '../platform/http/idempotency.js';
 import { validation } from '../platform/http/validation.js';
@@ -99,6 +100,7 @@ export class UploadController {
       if (!(await this.blobs.has(principal.tenantId, wish.content.hash))) throw new ApiError('unavailable');
       return submit(tx, principal, base, wish);
     });
+    await boundary('upload.committed');
     if (queued) this.limits.queued(principal);
     void reply.status(queued ? 202 : 200);
     return { ...showDocument(document), unchanged };

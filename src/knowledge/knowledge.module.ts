@@ -23,13 +23,12 @@ import { Versions } from './versions.js';
     Content,
     Revisions,
     Turns,
-    Turns,
     Indexes,
     Chunks,
     Postings,
     SegmentMerging,
     Versions,
   ],
-  exports: [Revisions, Turns, Turns, Indexes, Chunks, Postings, SegmentMerging],
+  exports: [Revisions, Turns, Indexes, Chunks, Postings, SegmentMerging],
 })
 export class KnowledgeModule {}

@@ -163,6 +163,20 @@ export class Revisions {
     });
   }
 
+  /**
+   * Gives the lease back while something that every document needs is down: that says nothing about this one, so it does
+   * not count as a lease, and as one try however often it happens (one, so that its processing is announced only once).
+   */
+  async postpone(revision: LeasedRevision, waitMs: number): Promise<void> {
+    await this.database.as(revision, (tx) =>
+      tx.run(
+        `update revision set status = 'queued', lease_token = null, leases = greatest(leases - 1, 0), done = 0, total = 0,
+           tries = greatest(tries, 1), lease_expires_at = now() + make_interval(secs => $3) where id = $1 and lease_token = $2`,
+        [revision.id, revision.lease, waitMs / 1000],
+      ),
+    );
+  }
+
   /** Ends the lease and the waiting time of every unfinished revision: the next sweep announces them all. */
   @Frees()
   async freeAll(): Promise<void> {

@@ -6,6 +6,7 @@ import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError } from '../errors.js';
 import { BlobStore, type StoredBlob } from './blobs.js';
+import { boundary } from './boundary.js';
 
 /** Blobs as files: written aside, synced, then renamed, so that a crash leaves a whole blob or none. */
 export class DiskBlobs extends BlobStore {
@@ -22,6 +23,7 @@ export class DiskBlobs extends BlobStore {
       transform(part: Buffer, _encoding, done) {
         size += part.length;
         hash.update(part);
+        void boundary('blob.writing');
         done(
           size > maxBytes ? new ApiError('payload_too_large', `A file may have ${maxBytes} bytes at most.`) : null,
           part,
@@ -35,6 +37,7 @@ export class DiskBlobs extends BlobStore {
       const folder = this.folder(tenantId, name);
       await mkdir(folder, { recursive: true });
       await rename(temporary, join(folder, name));
+      await boundary('blob.renamed');
       await syncFolder(folder);
       return { hash: name, size };
     } catch (error) {

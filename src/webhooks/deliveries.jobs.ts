@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Relay, type RecordedEvent } from '../events/relay.js';
 import { isPublic } from '../events/catalogue.js';
+import { boundary } from '../platform/boundary.js';
 import { Handles, Sweep } from '../platform/jobs/handlers.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { OutboundClient } from '../platform/outbound.js';
@@ -43,7 +44,9 @@ export class DeliveryJobs {
     const attempt = await this.attempts.claim(deliveryId);
     if (!attempt) return; // early, done, or somebody else's
     const started = performance.now();
+    await boundary('delivery.claimed', deliveryId);
     const outcome = await send(attempt, this.outbound, this.secrets);
+    await boundary('delivery.sent', deliveryId);
     const wait = await this.attempts.settle(attempt, outcome);
     this.logger.info(
       {

@@ -38,18 +38,24 @@ export async function startService(options: { env?: Record<string, string> } = {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-service-'));
   const scratch = await scratchDatabase();
   if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
-  const config = readConfig({
-    DATA_DIR: dataDir,
-    PORT: '0',
-    HOST: '127.0.0.1',
-    LOG_LEVEL: 'silent',
-    ADMIN_API_KEY: adminKey,
-    ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),
-    ...options.env,
-  });
-  const app = await createApp(config);
-  await app.listen(0, '127.0.0.1');
-  const url = await app.getUrl();
+  const open = async (env: Record<string, string> = {}) => {
+    const config = readConfig({
+      DATA_DIR: dataDir,
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'silent',
+      ADMIN_API_KEY: adminKey,
+      ...(scratch
+        ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name }
+        : {}),
+      ...env,
+    });
+    const opened = await createApp(config);
+    await opened.listen(0, '127.0.0.1');
+    return opened;
+  };
+  let app = await open(options.env);
+  let url = await app.getUrl();
   const first = await app.get(Tenants).createFirst();
   const key = first?.apiKey ?? '';
 
@@ -74,7 +80,9 @@ export async function startService(options: { env?: Record<string, string> } = {
   };
 
   return {
-    url,
+    get url() {
+      return url;
+    },
     key,
     adminKey,
     dataDir,
@@ -82,6 +90,12 @@ export async function startService(options: { env?: Record<string, string> } = {
     /** Steps the relay, the sweeps and the queue until nothing is left to do. */
     settle: () => app.get(JobRunner).drain(),
     database: () => app.get(Database),
+    /** Ends the service and starts it on the same data with other settings. */
+    restart: async (env: Record<string, string> = {}) => {
+      await stopApp(app);
+      app = await open(env);
+      url = await app.getUrl();
+    },
     stop: async () => {
       await stopApp(app);
       await scratch?.drop();
@@ -90,7 +104,8 @@ export async function startService(options: { env?: Record<string, string> } = {
   };
 }
 
-async function scratchDatabase() {
+/** A database of its own on the server that DATABASE_URL names; null on the embedded engine. */
+export async function scratchDatabase() {
   const server = process.env['DATABASE_URL'];
   if (!server) return null;
   const name = `lectern_test_${randomUUID().replaceAll('-', '')}`;

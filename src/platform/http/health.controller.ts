@@ -5,9 +5,11 @@ import { CONFIG, type Config } from '../../config.js';
 import { BlobStore } from '../blobs.js';
 import { Database } from '../database.js';
 import { JobQueue } from '../jobs/job-queue.js';
+import { ChatModels } from '../models/chat-models.js';
+import { Embedder } from '../models/embedder.js';
 import { Public } from './open-route.js';
 
-type Check = { status: 'ok' | 'down' | 'built-in' | 'configured'; ms?: number };
+type Check = { status: 'ok' | 'down'; ms: number };
 
 const limitMs = 2000;
 
@@ -19,6 +21,8 @@ export class HealthController {
     private readonly database: Database,
     private readonly queue: JobQueue,
     private readonly blobs: BlobStore,
+    private readonly embedder: Embedder,
+    private readonly chatModels: ChatModels,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -36,15 +40,19 @@ export class HealthController {
       measure(() => this.queue.check()),
       measure(() => this.blobs.check()),
     ]);
-    const checks = { database, queue, blobs, embeddings: model(this.config.embedding), chat: model(this.config.chat) };
+    // Models are not asked here: a check every few seconds would cost money, and answers degrade without them anyway.
+    const checks = {
+      database,
+      queue,
+      blobs,
+      embeddings: { status: this.embedder.state },
+      chat: { status: this.chatModels.state },
+    };
     const ready = [database, queue, blobs].every(({ status }) => status === 'ok');
     void reply.status(ready ? 200 : 503);
     return { status: ready ? 'ok' : 'unavailable', mode: this.config.database.url ? 'external' : 'embedded', checks };
   }
 }
-
-/** Models are not asked here: a check every few seconds would cost money, and answers degrade without them anyway. */
-const model = (configured: object | null): Check => ({ status: configured ? 'configured' : 'built-in' });
 
 async function measure(part: () => Promise<unknown>): Promise<Check> {
   const started = performance.now();
