@@ -59,9 +59,9 @@ export async function makeMortal(settings: Record<string, string> = {}) {
 
   /** Asks a process outside until it says yes: there is nothing here to step by hand. */
   async function until(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
-    const end = performance.now() + seconds * 1000;
+    const latest = performance.now() + seconds * 1000;
     while (!(await holds())) {
-      if (performance.now() > end) throw new Error(`waited ${seconds} s for ${what}:\n${output.slice(-3000)}`);
+      if (performance.now() > latest) throw new Error(`waited ${seconds} s for ${what}:\n${output.slice(-3000)}`);
       await pause(20);
     }
   }
