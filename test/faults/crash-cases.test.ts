@@ -8,7 +8,7 @@ let bench: CrashBench;
 
 beforeAll(async () => {
   bench = await openCrashBench();
-});
+}, 180_000);
 afterAll(() => bench.close());
 
 const uuid = (id: string) => id.slice(id.indexOf('_') + 1);

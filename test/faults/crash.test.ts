@@ -43,7 +43,7 @@ beforeAll(async () => {
   await bench.settled(base);
   const [document] = await bench.list(base);
   clean = { base, chunks: await bench.chunks(base, document.id), batches: bench.batches() };
-});
+}, 180_000);
 afterAll(async () => {
   await bench.close();
   if (rounds > 1) process.stdout.write(`\n${report()}\n`);
@@ -172,7 +172,7 @@ describe('129: kill -9 at every boundary leaves what a clean run leaves', () => 
         if (death.at === 'delivery.sent') expect(verdict.repeated).toBeGreaterThan(0);
       }
     },
-    60_000 + rounds * 30_000,
+    rounds * 180_000,
   );
 
   it('row by row: text, place, terms and vector bits are those of the clean run, each once', async () => {
