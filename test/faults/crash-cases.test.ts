@@ -8,7 +8,7 @@ let bench: CrashBench;
 
 beforeAll(async () => {
   bench = await openCrashBench();
-});
+}, 180_000);
 afterAll(() => bench.close());
 
 const uuid = (id: string) => id.slice(id.indexOf('_') + 1);
@@ -16,9 +16,9 @@ const uuid = (id: string) => id.slice(id.indexOf('_') + 1);
 /** Asks for all that a base says, again and again, whether or not anybody is there to answer. */
 function keepReading(base: string) {
   const read: { version: number; said: string[]; results: number }[] = [];
-  let reading = true;
+  const until = new AbortController();
   const ended = (async () => {
-    while (reading) {
+    while (!until.signal.aborted) {
       const body = { query: 'everyone in the house', mode: 'keyword', topK: 50 };
       const answer = await bench.service
         .request('POST', `/v1/knowledge-bases/${base}/search`, { body })
@@ -32,7 +32,7 @@ function keepReading(base: string) {
     }
   })();
   return async () => {
-    reading = false;
+    until.abort();
     await ended;
     return read;
   };
