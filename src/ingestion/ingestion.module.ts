@@ -2,12 +2,13 @@ import { Module } from '@nestjs/common';
 import { Articles } from './articles.js';
 import { Ingestion } from './ingest.js';
 import { IngestionJobs } from './ingestion.jobs.js';
+import { Orphans } from './orphans.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
 import { UploadController } from './upload.controller.js';
 
 @Module({
   controllers: [UploadController],
-  providers: [Ingestion, Publishing, Purging, Articles, IngestionJobs],
+  providers: [Ingestion, Publishing, Purging, Orphans, Articles, IngestionJobs],
 })
 export class IngestionModule {}

@@ -3,6 +3,7 @@ import { APP_FILTER, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { join } from 'node:path';
 import { CONFIG, type Config } from '../config.js';
+import { BlobClaims } from './blob-claims.js';
 import { BlobStore } from './blobs.js';
 import { Database } from './database.js';
 import { DiskBlobs } from './disk-blobs.js';
@@ -16,7 +17,9 @@ import { ChatModels } from './models/chat-models.js';
 import { Embedder } from './models/embedder.js';
 import { OutboundClient } from './outbound.js';
 import { openPool, POOL, type Pool } from './pool.js';
+import { S3Blobs } from './s3-blobs.js';
 import { loadSecretBox, SecretBox } from './secrets.js';
+import { Staging } from './staging.js';
 
 /** What any service needs: settings, database, queue, blobs, models, the guarded way out, health. */
 @Global()
@@ -46,7 +49,8 @@ export class PlatformModule {
         { provide: LOGGER, useValue: logger },
         { provide: POOL, useFactory: () => readyPool(config, logger) },
         { provide: SecretBox, useFactory: () => loadSecretBox(config.dataDir, config.secretKey) },
-        { provide: BlobStore, useFactory: () => new DiskBlobs(join(config.dataDir, 'blobs')) },
+        { provide: BlobStore, useFactory: () => openBlobs(config) },
+        BlobClaims,
         Database,
         Embedder,
         ChatModels,
@@ -61,6 +65,7 @@ export class PlatformModule {
         POOL,
         SecretBox,
         BlobStore,
+        BlobClaims,
         Database,
         Embedder,
         ChatModels,
@@ -69,6 +74,12 @@ export class PlatformModule {
       ],
     };
   }
+}
+
+/** Files on this machine's disk, or in S3, where uploads only pass through the disk. */
+function openBlobs({ dataDir, s3 }: Config): BlobStore {
+  const folder = join(dataDir, 'blobs');
+  return s3 ? new S3Blobs(s3, new Staging(join(folder, 'incoming'))) : new DiskBlobs(folder);
 }
 
 /** Opens the engine and brings its tables up to this build before anything asks it. */

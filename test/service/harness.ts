@@ -6,6 +6,7 @@ import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
+import { BlobStore } from '../../src/platform/blobs.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { template } from './template.js';
@@ -32,7 +33,7 @@ export const adminKey = 'an-admin-key-for-the-tests';
 
 /**
  * The real service over HTTP on a real database: the embedded one, started from a copy of one that was migrated once, or
- * a scratch database on the server that DATABASE_URL names. The queue stands still until `settle` steps it.
+ * a scratch database on the server that DATABASE_URL names; likewise its files. The queue stands still until `settle` steps it.
  */
 export async function startService(options: { env?: Record<string, string> } = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-service-'));
@@ -44,6 +45,7 @@ export async function startService(options: { env?: Record<string, string> } = {
     HOST: '127.0.0.1',
     LOG_LEVEL: 'silent',
     ADMIN_API_KEY: adminKey,
+    ...s3Settings(),
     ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),
     ...options.env,
   });
@@ -82,12 +84,21 @@ export async function startService(options: { env?: Record<string, string> } = {
     /** Steps the relay, the sweeps and the queue until nothing is left to do. */
     settle: () => app.get(JobRunner).drain(),
     database: () => app.get(Database),
+    /** The blob store, disk or S3. */
+    blobs: () => app.get(BlobStore),
     stop: async () => {
       await stopApp(app);
       await scratch?.drop();
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A prefix of its own in the bucket that S3_ENDPOINT and its like lead to, where they are set. */
+function s3Settings() {
+  const names = ['S3_ENDPOINT', 'S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', 'S3_FORCE_PATH_STYLE'];
+  if (!process.env['S3_ENDPOINT']) return {};
+  return { ...Object.fromEntries(names.map((name) => [name, process.env[name]])), S3_PREFIX: randomUUID() };
 }
 
 async function scratchDatabase() {
