@@ -17,7 +17,6 @@ import { ChatModels } from './models/chat-models.js';
 import { Embedder } from './models/embedder.js';
 import { OutboundClient } from './outbound.js';
 import { openPool, POOL, type Pool } from './pool.js';
-import { S3Blobs } from './s3-blobs.js';
 import { loadSecretBox, SecretBox } from './secrets.js';
 import { Staging } from './staging.js';
 
@@ -77,9 +76,12 @@ export class PlatformModule {
 }
 
 /** Files on this machine's disk, or in S3, where uploads only pass through the disk. */
-function openBlobs({ dataDir, s3 }: Config): BlobStore {
+async function openBlobs({ dataDir, s3 }: Config): Promise<BlobStore> {
   const folder = join(dataDir, 'blobs');
-  return s3 ? new S3Blobs(s3, new Staging(join(folder, 'incoming'))) : new DiskBlobs(folder);
+  if (!s3) return new DiskBlobs(folder);
+  // Loading the client takes 25 MB and most of a second: only for those who need it.
+  const { S3Blobs } = await import('./s3-blobs.js');
+  return new S3Blobs(s3, new Staging(join(folder, 'incoming')));
 }
 
 /** Opens the engine and brings its tables up to this build before anything asks it. */

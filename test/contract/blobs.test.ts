@@ -65,7 +65,7 @@ function settings(env: Record<string, string>): S3Settings {
   return s3;
 }
 
-async function s3(env = server.env): Promise<Opened> {
+async function onS3(env = server.env): Promise<Opened> {
   const staging = await mkdtemp(join(tmpdir(), 'lectern-blobs-'));
   const about = settings(env);
   const store = new S3Blobs(about, new Staging(staging));
@@ -96,7 +96,7 @@ async function s3(env = server.env): Promise<Opened> {
 /** Every blob engine passes this suite. */
 describe.each([
   { engine: 'disk', open: disk },
-  { engine: 'S3', open: () => s3() },
+  { engine: 'S3', open: () => onS3() },
 ])('blobs on $engine', ({ open }) => {
   let opened: Opened;
   let store: BlobStore;
@@ -246,7 +246,7 @@ describe('an S3 store that fails', () => {
   const tenant = randomUUID();
 
   beforeEach(async () => {
-    opened = await s3({ ...proxy.env, S3_TIMEOUT_MS: '300' });
+    opened = await onS3({ ...proxy.env, S3_TIMEOUT_MS: '300' });
   });
   afterEach(async () => {
     proxy.gate.mood = 'passes';
@@ -283,7 +283,7 @@ describe('an S3 store that fails', () => {
 
   it('because the bucket is not there, or the key is unknown, is unavailable', async () => {
     for (const wrong of ['S3_BUCKET', 'S3_ACCESS_KEY_ID']) {
-      const other = await s3({ ...server.env, [wrong]: 'nowhere' });
+      const other = await onS3({ ...server.env, [wrong]: 'nowhere' });
       await expect(other.store.check()).rejects.toMatchObject({ code: 'unavailable' });
       await expect(other.store.keep(tenant, await stage(10))).rejects.toMatchObject({ code: 'unavailable' });
       await other.close();
