@@ -68,6 +68,13 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
 /** Ends what {@link createApp} made: requests and jobs first, the database last. */
 export async function stopApp(app: NestFastifyApplication): Promise<void> {
   const pools = [app.get<Pool>(INTERACTIVE_POOL), app.get<Pool>(POOL)];
-  await app.close();
+  const server = app.getHttpServer();
+  // Once nothing new is let in, a connection kept alive would hold up the end for as long as its client pleases.
+  const idle = setInterval(() => void (server.listening || server.closeIdleConnections()), 100);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(idle);
+  }
   for (const pool of pools) await pool.end();
 }

@@ -143,6 +143,7 @@ function read(reader: Reader) {
     workers: {
       heavy: reader.integer('HEAVY_CONCURRENCY', 2, 1, 64),
       light: reader.integer('LIGHT_CONCURRENCY', 8, 1, 256),
+      leaseSeconds: reader.integer('LEASE_SECONDS', 90, 5, 3600),
     },
   };
 }

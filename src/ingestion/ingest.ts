@@ -25,7 +25,6 @@ interface Receipt {
   ms: { parsing: number; chunking: number; embedding: number };
 }
 
-const heartbeatMs = 30_000;
 // Between two attempts while a provider is down that does not say when it may be asked again, and the longest it may say.
 const outageMs = 15_000;
 const longestOutageMs = 600_000;
@@ -55,7 +54,7 @@ export class Ingestion {
     const revision = await this.revisions.claim(revisionId);
     if (!revision) return false; // done, superseded, or held by another worker
     const abort = new AbortController();
-    const beat = setInterval(() => void this.beat(revision, abort), heartbeatMs);
+    const beat = setInterval(() => void this.beat(revision, abort), (this.config.workers.leaseSeconds * 1000) / 3);
     try {
       await this.carryOut(revision, abort.signal);
     } catch (error) {

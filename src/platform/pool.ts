@@ -11,12 +11,14 @@ export const INTERACTIVE_POOL = Symbol('INTERACTIVE_POOL');
 
 export type Pool = ServerPool;
 
-// A request that gets no connection for this long is told so rather than kept: its caller can come back.
+// A request that gets no connection for this long is told so rather than kept: its caller can come back. Work that nobody
+// waits for is patient, but not for a server that does not even take connections.
 const connectionWaitMs = 4000;
+const patientWaitMs = 30_000;
 
 /** Connections for work that may wait: jobs, sweeps, the relay, the queue, migrations. */
 export function openPool(config: Config): Pool {
-  return open(config, config.database.backgroundPoolSize, {});
+  return open(config, config.database.backgroundPoolSize, { connectionTimeoutMillis: patientWaitMs });
 }
 
 /** Connections for requests. On the embedded engine, which does one thing at a time, these go before all others. */
@@ -42,8 +44,13 @@ function open(
   const pool = new ServerPool({
     connectionString: config.database.url,
     max,
+    // A connection that was dropped without a word (a firewall, a machine that is gone) is noticed within half a minute,
+    // also the one that only listens.
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     statement_timeout: config.database.statementTimeoutMs,
+    // A process that froze in the middle of a transaction would hold its locks for ever.
+    idle_in_transaction_session_timeout: 30_000,
     // BullMQ leaves unqualified names to the session's search_path when it is given a pool. jit costs more than it
     // saves on every ranking statement that was measured.
     options: '-c search_path=public,bullmq -c jit=off',

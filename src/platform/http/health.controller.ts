@@ -32,6 +32,10 @@ export class HealthController {
     return { status: 'ok' };
   }
 
+  /**
+   * `down`, with 503, is for the database alone: nothing can be answered without it. Without any other part questions
+   * are still answered and most uploads taken, so the process is `degraded` and a balancer keeps sending to it.
+   */
   @Get('ready')
   @Public()
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
@@ -40,17 +44,14 @@ export class HealthController {
       measure(() => this.queue.check()),
       measure(() => this.blobs.check()),
     ]);
-    // Models are not asked here: a check every few seconds would cost money, and answers degrade without them anyway.
-    const checks = {
-      database,
-      queue,
-      blobs,
-      embeddings: { status: this.embedder.state },
-      chat: { status: this.chatModels.state },
-    };
-    const ready = [database, queue, blobs].every(({ status }) => status === 'ok');
-    void reply.status(ready ? 200 : 503);
-    return { status: ready ? 'ok' : 'unavailable', mode: this.config.database.url ? 'external' : 'embedded', checks };
+    // Models are not asked here: a check every few seconds would cost money, and their breakers know how they are.
+    const models = { embeddings: { status: this.embedder.state }, chat: { status: this.chatModels.state } };
+    const checks = { database, queue, blobs, ...models };
+    const serves = database.status === 'ok';
+    const whole = Object.values(checks).every(({ status }) => status !== 'down' && status !== 'open');
+    void reply.status(serves ? 200 : 503);
+    const status = !serves ? 'down' : whole ? 'ok' : 'degraded';
+    return { status, mode: this.config.database.url ? 'external' : 'embedded', checks };
   }
 }
 

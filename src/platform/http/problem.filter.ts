@@ -2,6 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, codeForStatus } from '../../errors.js';
 import { LOGGER, type Logger } from '../logger.js';
+import { isOutage } from '../outage.js';
 
 /** Turns whatever was thrown into RFC 9457 problem+json. What is not ours is logged whole and told in one sentence. */
 @Catch()
@@ -46,17 +47,10 @@ export function asApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
   if (thrown instanceof HttpException)
     return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
-  const { statusCode, code } = (thrown ?? {}) as { statusCode?: number; code?: string };
-  // 57xxx: the database shuts down or cut a statement at its deadline; 53xxx: it is out of connections or room; 40xxx: two transactions met.
-  if (
-    code === '57014' ||
-    code?.startsWith('57P') ||
-    code?.startsWith('53') ||
-    code?.startsWith('40') ||
-    code === 'ECONNREFUSED'
-  ) {
-    return new ApiError('unavailable', undefined, [], { cause: thrown });
-  }
+  const { statusCode, code: given } = (thrown ?? {}) as { statusCode?: number; code?: unknown };
+  // The code of an abort is a number.
+  const code = typeof given === 'string' ? given : undefined;
+  if (isOutage(thrown)) return new ApiError('unavailable', undefined, [], { cause: thrown });
   if (code !== undefined && unstorable.has(code)) {
     return new ApiError(
       'bad_request',
