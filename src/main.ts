@@ -18,7 +18,13 @@ async function start(environment: Record<string, string | undefined>): Promise<v
     const config = readConfig(environment);
     const app = await createApp(config);
     const logger = app.get<Logger>(LOGGER);
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, logger));
+    let stopping = false;
+    const stopOnce = () => {
+      if (!stopping) void stop(app, logger);
+      stopping = true;
+    };
+    // Ctrl-C reaches every process of a terminal, and a supervisor among them passes it on.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stopOnce);
     const firstKey = config.role === 'worker' ? null : await makeFirstTenant(app, config);
     if (config.role !== 'api') await app.get(JobRunner).start();
     if (config.role === 'worker') logger.info('working');

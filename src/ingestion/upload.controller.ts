@@ -17,6 +17,7 @@ import { Idempotency, type IdempotentRequest, isMultipart } from '../platform/ht
 import { validation } from '../platform/http/validation.js';
 import { receive } from './multipart.js';
 import { JsonDocumentDto, UploadFieldsDto } from './upload.dto.js';
+import { UploadLimits } from './upload-limits.js';
 
 /** The way in: bytes to the blob store, then {document, revision, event} in one transaction, then 202. */
 @ApiTags('documents')
@@ -26,6 +27,7 @@ export class UploadController {
   constructor(
     private readonly database: Database,
     private readonly blobs: BlobStore,
+    private readonly limits: UploadLimits,
     private readonly idempotency: Idempotency,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -56,13 +58,15 @@ export class UploadController {
   ) {
     // A base that is not there is said before a large file is taken.
     await this.database.as(principal, (tx) => openBase(tx, principal, kb));
-    if (!isMultipart(request)) {
-      return this.accept(principal, kb, await this.fromJson(principal, body, request.id), reply);
-    }
-    const wish = await this.fromMultipart(principal, request);
-    return this.idempotency.once(request, reply, JSON.stringify({ ...wish, requestId: null }), () =>
-      this.accept(principal, kb, wish, reply),
-    );
+    return this.limits.admit(principal, async () => {
+      if (!isMultipart(request)) {
+        return this.accept(principal, kb, await this.fromJson(principal, body, request.id), reply);
+      }
+      const wish = await this.fromMultipart(principal, request);
+      return this.idempotency.once(request, reply, JSON.stringify({ ...wish, requestId: null }), () =>
+        this.accept(principal, kb, wish, reply),
+      );
+    });
   }
 
   private async fromMultipart(principal: Principal, request: FastifyRequest): Promise<Submission> {
@@ -97,6 +101,7 @@ export class UploadController {
       return submit(tx, principal, base, wish);
     });
     await boundary('upload.committed');
+    if (queued) this.limits.queued(principal);
     void reply.status(queued ? 202 : 200);
     return { ...showDocument(document), unchanged };
   }

@@ -4,8 +4,9 @@ import pgvector from 'pgvector';
 import { v5 } from 'uuid';
 import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
+import { mapInSlices } from '../platform/slices.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
-import { frequencies, terms, termVector } from './terms.js';
+import { terms } from './terms.js';
 
 /** A passage as it was cut: `text` stands at [start, end) of the revision's stored text. */
 export interface Passage {
@@ -22,6 +23,9 @@ export const inContext = (passage: Passage): string => [...passage.section, pass
 
 /** Two passages with the same hash have the same vector: it is copied, not bought again. */
 export const contextHash = (passage: Passage): Buffer => createHash('sha256').update(inContext(passage)).digest();
+
+/** The id follows from what the chunk is, so that doing it again after a crash writes the same row. */
+export const chunkId = (revisionId: string, ordinal: number): string => v5(`${ordinal}`, revisionId);
 
 /** A vector that need not be bought: a pgvector literal. `own`: an attempt at this very revision, since killed, paid for it. */
 interface KnownVector {
@@ -90,17 +94,17 @@ export class Chunks {
    * @throws LeaseLost
    */
   async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: string[]): Promise<void> {
-    const rows = passages.map((passage) => toRow(revision, passage));
+    const rows = await mapInSlices(passages, (passage) => toRow(revision, passage));
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'leases = leases', []);
       await tx.run(
-        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, text, text_hash, tokens, terms)
+        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, text, text_hash, tokens)
          select $1, r.id, $2, $3, $4, r.ordinal, array(select jsonb_array_elements_text(r.section)), r.page, r.start, r."end", r.text,
-                decode(r.hash, 'hex'), r.tokens, r.terms::sparsevec
-         from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, text text, hash text, tokens int, terms text)
+                decode(r.hash, 'hex'), r.tokens
+         from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, text text, hash text, tokens int)
          on conflict (index_id, id) do update set section = excluded.section, page = excluded.page, start_offset = excluded.start_offset,
-           end_offset = excluded.end_offset, text = excluded.text, text_hash = excluded.text_hash, tokens = excluded.tokens,
-           terms = excluded.terms where isempty(chunk.visible)`,
+           end_offset = excluded.end_offset, text = excluded.text, text_hash = excluded.text_hash, tokens = excluded.tokens
+           where isempty(chunk.visible)`,
         [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows)],
       );
       await boundary('chunks.half-stored', revision.documentId);
@@ -117,14 +121,10 @@ export class Chunks {
 export const vectorLiteral = (vector: number[]): string => pgvector.toSql(vector) as string;
 
 function toRow(revision: LeasedRevision, passage: Passage) {
-  const found = terms(inContext(passage));
-  // The id follows from what the chunk is, so that doing it again after a crash writes the same row.
-  const id = v5(`${passage.ordinal}`, revision.id);
   return {
     ...passage,
-    id,
+    id: chunkId(revision.id, passage.ordinal),
     hash: contextHash(passage).toString('hex'),
-    tokens: found.length,
-    terms: termVector(frequencies(found)),
+    tokens: terms(inContext(passage)).length,
   };
 }
