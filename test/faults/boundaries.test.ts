@@ -4,10 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Answer, type Service, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { Receiver } from '../service/receiver.js';
+import type { Json } from './mortal-service.js';
 import { deadlocks, every, once, untilBlocked } from './crossings.js';
-
-// oxlint-disable-next-line typescript/no-explicit-any -- tests read what came, field by field
-type Json = any;
 
 let service: Service;
 let receiver: Receiver;

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
 import { startEmbeddingServer } from '../service/embedding-server.js';
 import { Receiver } from '../service/receiver.js';
-import { makeMortal } from './mortal-service.js';
-
-// oxlint-disable-next-line typescript/no-explicit-any -- tests read what came, field by field
-export type Json = any;
+import { type Json, makeMortal } from './mortal-service.js';
 
 /** A receiver's view of one delivery, with the base that its event is about. */
 export interface Heard {

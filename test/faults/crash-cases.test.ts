@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CrashBench, type Json, longDocument, openCrashBench } from './crash-bench.js';
+import { type CrashBench, longDocument, openCrashBench } from './crash-bench.js';
+import type { Json } from './mortal-service.js';
 
 let bench: CrashBench;
 
@@ -119,7 +120,7 @@ describe('after kill -9', () => {
     await service.until('the last word on it', async () =>
       bench.heardOf(base).some(({ event }) => event.type === 'document.deleted'),
     );
-    await service.kill();
+    await service.stop();
     const left = await service.rows(
       `select (select count(*)::int from chunk where document_id = $1) as chunks,
          (select count(*)::int from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)) as vectors,

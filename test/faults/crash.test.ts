@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CrashBench, type Json, longDocument, openCrashBench } from './crash-bench.js';
+import { type CrashBench, longDocument, openCrashBench } from './crash-bench.js';
+import type { Json } from './mortal-service.js';
 
 // Each way to die once; CRASH_ROUNDS=20 for the whole table.
 const rounds = Number(process.env['CRASH_ROUNDS'] ?? 1);

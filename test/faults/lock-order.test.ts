@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Service, startService } from '../service/harness.js';
+import { type Answer, type Service, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { concurrent, deadlocks, once, untilBlocked } from './crossings.js';
 
@@ -38,6 +38,14 @@ describe.skipIf(!concurrent)('two transactions at once (the embedded engine runs
     });
     expect((await library.finds('leave')).sort()).toEqual(['rule 1', 'rule 2']);
     expect(await library.activeVersion()).toBe(2);
+  });
+
+  it('a new document is accepted while a publish is under way, and does not wait for it', async () => {
+    await library.upload(rule(1));
+    let answer: Answer | null = null;
+    once('publish.swapping', async () => (answer = await library.upload(rule(2))));
+    await service.settle();
+    expect(answer).toMatchObject({ status: 202 });
   });
 
   it('a title that is given while the revision with another one is published holds, and both succeed', async () => {

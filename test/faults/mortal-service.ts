@@ -25,7 +25,7 @@ export interface Fuse {
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- tests read what came, field by field
-type Json = any;
+export type Json = any;
 
 export type MortalService = Awaited<ReturnType<typeof makeMortal>>;
 
@@ -120,6 +120,8 @@ export async function makeMortal(settings: Record<string, string> = {}) {
     until,
     request,
     kill: () => end('SIGKILL'),
+    /** As an operator does: what is running ends first. */
+    stop: () => end('SIGTERM'),
     /** For a script outside that kills at its own time, without waiting for it. */
     strike: () => void child?.kill('SIGKILL'),
     /** From now on, the next process to come to this boundary is dead. */
