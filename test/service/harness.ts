@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Type } from '@nestjs/common';
 import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
@@ -106,6 +107,8 @@ export async function startService(options: { env?: Settings | ((engines: Engine
     /** Sets the workers and sweeps going, as a process does, where nobody steps them. */
     work: () => app.get(JobRunner).start(),
     database: () => app.get(Database),
+    /** A part of the running service, for a test that holds it by the hand. */
+    part: <T>(of: Type<T>): T => app.get(of),
     /** Ends the service and starts it on the same data with other settings. */
     restart: async (env: Settings = {}) => {
       await stopApp(app);
