@@ -3,11 +3,14 @@ import { CONFIG, type Config } from '../config.js';
 import { Articles } from './articles.js';
 import { Ingestion } from './ingest.js';
 import { IngestionJobs } from './ingestion.jobs.js';
+import { Orphans } from './orphans.js';
+import { PostingJobs } from './posting.jobs.js';
 import { ParserPool } from './parsers/parser-pool.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
 import { SlowLane } from './slow-lane.js';
 import { UploadController } from './upload.controller.js';
+import { UploadLimits } from './upload-limits.js';
 
 @Module({
   controllers: [UploadController],
@@ -17,8 +20,11 @@ import { UploadController } from './upload.controller.js';
     SlowLane,
     Publishing,
     Purging,
+    Orphans,
     Articles,
+    UploadLimits,
     IngestionJobs,
+    PostingJobs,
   ],
 })
 export class IngestionModule {}
