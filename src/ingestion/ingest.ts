@@ -11,7 +11,8 @@ import { Database } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
 import { ProviderFailure } from '../platform/models/provider-failure.js';
-import { chunk } from './chunk.js';
+import { mapInSlices } from '../platform/slices.js';
+import { passagesOf } from './chunk.js';
 import { embedPassages } from './embed-passages.js';
 import { defaultParseLimits, parseInChild } from './parsers/parse-in-child.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
@@ -90,7 +91,7 @@ export class Ingestion {
     await boundary('parse.kept', revision.documentId);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
-    const passages = chunk(parsed, revision.pipeline.chunking);
+    const passages = await mapInSlices(passagesOf(parsed, revision.pipeline.chunking), (passage) => passage);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();
     const counts = await this.embed(revision, model, passages);

@@ -4,6 +4,7 @@ import pgvector from 'pgvector';
 import { v5 } from 'uuid';
 import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
+import { mapInSlices } from '../platform/slices.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
 import { terms } from './terms.js';
 
@@ -93,7 +94,7 @@ export class Chunks {
    * @throws LeaseLost
    */
   async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: string[]): Promise<void> {
-    const rows = passages.map((passage) => toRow(revision, passage));
+    const rows = await mapInSlices(passages, (passage) => toRow(revision, passage));
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'leases = leases', []);
       await tx.run(

@@ -102,15 +102,12 @@ export async function insertSegment(
       revisions.map(({ chunks }) => chunks),
     ],
   );
-  for (const [bucket, data] of segment.data) {
-    await tx.run('insert into posting (index_id, segment_no, bucket, tenant_id, data) values ($1, $2, $3, $4, $5)', [
-      indexId,
-      made.no,
-      bucket,
-      tenantId,
-      data,
-    ]);
-  }
+  // One statement: a round trip for each bucket would hold the embedded engine, for which requests wait.
+  await tx.run(
+    `insert into posting (index_id, segment_no, bucket, tenant_id, data)
+     select $1, $2, bucket, $3, data from unnest($4::int[], $5::bytea[]) as b (bucket, data)`,
+    [indexId, made.no, tenantId, [...segment.data.keys()], [...segment.data.values()]],
+  );
 }
 
 async function readTerms(passages: Passage[]): Promise<string[][]> {

@@ -34,7 +34,9 @@ export class DeliveryJobs {
   /** `webhook.test` is none of the public events: its one delivery is made with it. */
   async tell(event: RecordedEvent): Promise<void> {
     if (!isPublic(event.type)) return;
-    for (const id of await this.deliveries.fanOut(event, event)) await this.deliveries.announce(id, 1);
+    for (const { id, waiting } of await this.deliveries.fanOut(event, event)) {
+      await this.deliveries.announce(id, 1, 0, waiting);
+    }
   }
 
   @Handles(deliver)

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
 import { startEmbeddingServer } from '../service/embedding-server.js';
 import { Receiver } from '../service/receiver.js';
-import { makeMortal } from './mortal-service.js';
-
-// oxlint-disable-next-line typescript/no-explicit-any -- tests read what came, field by field
-export type Json = any;
+import { type Json, makeMortal } from './mortal-service.js';
 
 /** A receiver's view of one delivery, with the base that its event is about. */
 export interface Heard {
@@ -26,26 +23,26 @@ export const longDocument = Array.from(
 const fromText = (texts: string[]): number[][] =>
   texts.map((text) => [...createHash('sha256').update(text).digest().subarray(0, 6)].map((byte) => byte + 1));
 
+const documents = (base: string) => `/v1/knowledge-bases/${base}/documents`;
+
 export type CrashBench = Awaited<ReturnType<typeof openCrashBench>>;
 
 /** A service to kill, with the two that stand outside and see it die: an embedding model and a webhook receiver. */
-export async function openCrashBench(settings: Record<string, string> = {}) {
+export async function openCrashBench() {
   const embeddings = await startEmbeddingServer(fromText);
   const receiver = await new Receiver().start();
   const service = await makeMortal({
     ...embeddings.env,
     OUTBOUND_ALLOW_CIDRS: '127.0.0.0/8',
     HEAVY_CONCURRENCY: '1',
-    ...settings,
   });
   await service.start();
   const endpoint = { url: receiver.url, events: ['*'] };
   await service.request('POST', '/v1/webhook-endpoints', { body: endpoint });
 
-  const documents = (base: string) => `/v1/knowledge-bases/${base}/documents`;
   const eventsOf = async (base: string): Promise<Json[]> => {
     const { body } = await service.request('GET', '/v1/events?limit=200');
-    return body.data.filter((event: Json) => event.data.knowledgeBaseId === base).reverse();
+    return body.data.filter((event: Json) => event.data.knowledgeBaseId === base).toReversed();
   };
   const heardOf = (base: string): Heard[] =>
     receiver.received

@@ -2,13 +2,14 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CrashBench, type Json, longDocument, openCrashBench } from './crash-bench.js';
+import { type CrashBench, longDocument, openCrashBench } from './crash-bench.js';
+import type { Json } from './mortal-service.js';
 
 let bench: CrashBench;
 
 beforeAll(async () => {
   bench = await openCrashBench();
-});
+}, 180_000);
 afterAll(() => bench.close());
 
 const uuid = (id: string) => id.slice(id.indexOf('_') + 1);
@@ -16,9 +17,9 @@ const uuid = (id: string) => id.slice(id.indexOf('_') + 1);
 /** Asks for all that a base says, again and again, whether or not anybody is there to answer. */
 function keepReading(base: string) {
   const read: { version: number; said: string[]; results: number }[] = [];
-  let reading = true;
+  const until = new AbortController();
   const ended = (async () => {
-    while (reading) {
+    while (!until.signal.aborted) {
       const body = { query: 'everyone in the house', mode: 'keyword', topK: 50 };
       const answer = await bench.service
         .request('POST', `/v1/knowledge-bases/${base}/search`, { body })
@@ -32,7 +33,7 @@ function keepReading(base: string) {
     }
   })();
   return async () => {
-    reading = false;
+    until.abort();
     await ended;
     return read;
   };
@@ -119,7 +120,7 @@ describe('after kill -9', () => {
     await service.until('the last word on it', async () =>
       bench.heardOf(base).some(({ event }) => event.type === 'document.deleted'),
     );
-    await service.kill();
+    await service.stop();
     const left = await service.rows(
       `select (select count(*)::int from chunk where document_id = $1) as chunks,
          (select count(*)::int from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)) as vectors,

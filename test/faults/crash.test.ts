@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CrashBench, type Json, longDocument, openCrashBench } from './crash-bench.js';
+import { type CrashBench, longDocument, openCrashBench } from './crash-bench.js';
+import type { Json } from './mortal-service.js';
 
 // Each way to die once; CRASH_ROUNDS=20 for the whole table.
 const rounds = Number(process.env['CRASH_ROUNDS'] ?? 1);
@@ -27,12 +29,13 @@ const deaths: Death[] = [
   { stage: 'after swap, before webhook', at: 'publish.committed' },
   { stage: 'mid relay', at: 'event.told', passes: [4, 1, 2, 3, 5] },
   { stage: 'mid delivery, before the POST', at: 'delivery.claimed', passes: [3, 1, 2, 4] },
-  { stage: 'mid delivery, after the POST', at: 'delivery.sent', passes: [4, 1, 2, 3] },
+  { stage: '67: mid delivery, after the POST', at: 'delivery.sent', passes: [4, 1, 2, 3] },
 ];
 
 let bench: CrashBench;
 let clean: { base: string; chunks: Json[]; batches: number };
 const bases: string[] = [];
+const verdicts = new Map<string, Verdict[]>();
 
 beforeAll(async () => {
   bench = await openCrashBench();
@@ -41,11 +44,15 @@ beforeAll(async () => {
   await bench.settled(base);
   const [document] = await bench.list(base);
   clean = { base, chunks: await bench.chunks(base, document.id), batches: bench.batches() };
+}, 180_000);
+afterAll(async () => {
+  await bench.close();
+  if (rounds > 1) process.stdout.write(`\n${report()}\n`);
 });
-afterAll(() => bench.close());
 
 async function light({ at, passes = [1], afterMs, batch }: Death, round: number): Promise<void> {
   bench.embeddings.asked.length = 0;
+  bench.receiver.received.length = 0;
   if (at) await bench.service.arm({ at, pass: passes[round % passes.length] ?? 1, afterMs });
   const { answer } = bench.embeddings;
   if (batch)
@@ -58,8 +65,24 @@ async function light({ at, passes = [1], afterMs, batch }: Death, round: number)
     };
 }
 
-/** One death in the life of a document, from its upload to the last webhook. @returns the base, settled again */
-async function dieOnce(death: Death, round: number): Promise<{ base: string; recoveredMs: number }> {
+/** What came of one death, in numbers that are all to be 0 but the last three. */
+interface Verdict {
+  /** Acknowledged uploads that are not ready, and recorded events that nobody was told of. */
+  lost: number;
+  /** Documents, `document.ready` events and message ids beyond one for each. */
+  duplicated: number;
+  /** Events that were told although their transaction never ended. */
+  early: number;
+  /** Chunks that are not those of the clean run. */
+  wrong: number;
+  extraBatches: number;
+  /** Deliveries that came again, under the same id. */
+  repeated: number;
+  recoveredMs: number;
+}
+
+/** One death in the life of a document, from its upload to the last webhook, and what is left of it after the next start. */
+async function dieOnce(death: Death, round: number): Promise<Verdict> {
   const { service } = bench;
   const base = await bench.newBase(`${death.stage} ${round}`);
   bases.push(base);
@@ -75,28 +98,60 @@ async function dieOnce(death: Death, round: number): Promise<{ base: string; rec
     expect([200, 202]).toContain((await bench.upload(base))?.status);
   }
   await bench.settled(base);
-  return { base, recoveredMs: performance.now() - started };
+  return { ...(await judge(base)), recoveredMs: Math.round(performance.now() - started) };
 }
 
-/** Every event once under one id, and none that was told although its transaction never ended. */
-async function judgeEvents(base: string, documentId: string): Promise<void> {
+async function judge(base: string): Promise<Omit<Verdict, 'recoveredMs'>> {
+  const documents = await bench.list(base);
+  const ready = documents.filter(({ status, revision }) => status === 'ready' && revision.number === 1);
+  const chunks = await bench.chunks(base, ready[0]?.id);
   const recorded = await bench.eventsOf(base);
   const heard = bench.heardOf(base);
-  expect(new Set(heard.map(({ event }) => event.id))).toEqual(new Set(recorded.map(({ id }) => id)));
-  expect(new Set(heard.map(({ messageId }) => messageId)).size).toBe(recorded.length);
-  const told = recorded.filter(({ data }) => data.documentId === documentId);
-  expect(told.map(({ type }) => type)).toEqual(['document.queued', 'document.processing', 'document.ready']);
-  expect(told.map(({ data }) => data.sequence)).toEqual([1, 2, 3]);
+  const [known, told] = [new Set(recorded.map(({ id }) => id)), new Set(heard.map(({ event }) => event.id))];
+  const ofDocument = recorded.filter(({ type }) => type.startsWith('document.'));
+  expect(ofDocument.map(({ data }) => data.sequence)).toEqual(ofDocument.map((_, place) => place + 1));
+  const messages = new Set(heard.map(({ messageId, event }) => `${messageId} ${JSON.stringify(event)}`)).size;
+  return {
+    lost: 1 - Math.min(1, ready.length) + recorded.filter(({ id }) => !told.has(id)).length,
+    duplicated:
+      documents.length -
+      1 +
+      (recorded.filter(({ type }) => type === 'document.ready').length - 1) +
+      (messages - told.size),
+    early: [...told].filter((id) => !known.has(id)).length,
+    wrong:
+      chunks.filter((chunk, place) => !isDeepStrictEqual(chunk, clean.chunks[place])).length +
+      Math.abs(chunks.length - clean.chunks.length),
+    extraBatches: Math.max(0, bench.batches() - clean.batches),
+    repeated: heard.length - told.size,
+  };
 }
 
-async function judge(base: string): Promise<void> {
-  const all = await bench.list(base);
-  expect(all).toHaveLength(1);
-  const [document] = all;
-  expect(document).toMatchObject({ status: 'ready', error: null, revision: { number: 1 } });
-  expect(await bench.chunks(base, document.id)).toEqual(clean.chunks);
-  await judgeEvents(base, document.id);
-  expect(bench.batches()).toBeLessThanOrEqual(clean.batches + 1);
+const line = (stage: string, cells: (string | number)[]) =>
+  `${stage.padEnd(34)}${cells.map((cell) => String(cell).padStart(12)).join('')}`;
+
+/** The table of a long run. */
+function report(): string {
+  const rows = [...verdicts].map(([stage, of]) => {
+    const sum = (field: keyof Verdict) => of.reduce((total, verdict) => total + verdict[field], 0);
+    const times = of.map(({ recoveredMs }) => recoveredMs).sort((a, b) => a - b);
+    const median = ((times[Math.floor(times.length / 2)] ?? 0) / 1000).toFixed(1);
+    const extra = Math.max(...of.map(({ extraBatches }) => extraBatches));
+    return line(stage, [
+      of.length,
+      sum('lost'),
+      sum('duplicated'),
+      sum('early'),
+      sum('wrong'),
+      extra,
+      sum('repeated'),
+      median,
+    ]);
+  });
+  return [
+    line('stage', ['runs', 'lost', 'duplicated', 'early', 'wrong', 'extra batch', 'sent again', 'median s']),
+    ...rows,
+  ].join('\n');
 }
 
 describe('129: kill -9 at every boundary leaves what a clean run leaves', () => {
@@ -110,11 +165,15 @@ describe('129: kill -9 at every boundary leaves what a clean run leaves', () => 
     '$stage',
     async (death) => {
       for (let round = 0; round < rounds; round++) {
-        const { base } = await dieOnce(death, round);
-        await judge(base);
+        const verdict = await dieOnce(death, round);
+        verdicts.set(death.stage, [...(verdicts.get(death.stage) ?? []), verdict]);
+        expect(verdict).toMatchObject({ lost: 0, duplicated: 0, early: 0, wrong: 0 });
+        expect(verdict.extraBatches).toBeLessThanOrEqual(1);
+        // 67: the receiver has it, the row does not know: it comes again, and only then.
+        if (death.at === 'delivery.sent') expect(verdict.repeated).toBeGreaterThan(0);
       }
     },
-    30_000 + rounds * 20_000,
+    rounds * 180_000,
   );
 
   it('row by row: text, place and vector bits are those of the clean run, each once', async () => {

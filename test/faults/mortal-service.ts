@@ -25,7 +25,7 @@ export interface Fuse {
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- tests read what came, field by field
-type Json = any;
+export type Json = any;
 
 export type MortalService = Awaited<ReturnType<typeof makeMortal>>;
 
@@ -58,10 +58,10 @@ export async function makeMortal(settings: Record<string, string> = {}) {
   const alive = () => child !== null && child.exitCode === null && child.signalCode === null;
 
   /** Asks a process outside until it says yes: there is nothing here to step by hand. */
-  async function until(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
-    const end = performance.now() + seconds * 1000;
+  async function until(what: string, holds: () => Promise<boolean>, seconds = 150): Promise<void> {
+    const latest = performance.now() + seconds * 1000;
     while (!(await holds())) {
-      if (performance.now() > end) throw new Error(`waited ${seconds} s for ${what}:\n${output.slice(-3000)}`);
+      if (performance.now() > latest) throw new Error(`waited ${seconds} s for ${what}:\n${output.slice(-3000)}`);
       await pause(20);
     }
   }
@@ -120,6 +120,8 @@ export async function makeMortal(settings: Record<string, string> = {}) {
     until,
     request,
     kill: () => end('SIGKILL'),
+    /** As an operator does: what is running ends first. */
+    stop: () => end('SIGTERM'),
     /** For a script outside that kills at its own time, without waiting for it. */
     strike: () => void child?.kill('SIGKILL'),
     /** From now on, the next process to come to this boundary is dead. */

@@ -141,6 +141,27 @@ describe('a passage that spoils its batch', () => {
   });
 });
 
+describe('a file whose name cannot be stored', () => {
+  it('139: fails once for its own reason, and its name is kept without NUL', async () => {
+    const boundary = 'a-boundary';
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="bro\u0000ken.pdf"\r\n\r\n`;
+    const answer = await fetch(new URL(`/v1/knowledge-bases/${library.base}/documents`, service.url), {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${service.key}`,
+        'content-type': `multipart/form-data; boundary=${boundary}`,
+      },
+      body: `${head}%PDF-1.7 nothing of the kind\r\n--${boundary}--\r\n`,
+    });
+    expect(answer.status).toBe(202);
+    const { id, title } = (await answer.json()) as { id: string; title: string };
+    expect(title).not.toContain('\u0000');
+    await service.settle();
+    expect(await library.get(id)).toMatchObject({ status: 'failed', error: { code: 'unreadable_document' } });
+    expect(await eventsOf(id)).toEqual(['document.queued', 'document.processing', 'document.failed']);
+  });
+});
+
 describe('an outage of an hour', () => {
   it('143: uploads are accepted, none is given up, and the backlog drains in order when the provider is back', async () => {
     model.answer = () => ({ status: 503 });

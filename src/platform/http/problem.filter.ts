@@ -47,7 +47,9 @@ export function asApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
   if (thrown instanceof HttpException)
     return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
-  const { statusCode, code } = (thrown ?? {}) as { statusCode?: number; code?: string };
+  const { statusCode, code: given } = (thrown ?? {}) as { statusCode?: number; code?: unknown };
+  // The code of an abort is a number.
+  const code = typeof given === 'string' ? given : undefined;
   if (isOutage(thrown)) return new ApiError('unavailable', undefined, [], { cause: thrown });
   if (code !== undefined && unstorable.has(code)) {
     return new ApiError(

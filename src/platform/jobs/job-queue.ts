@@ -24,11 +24,15 @@ export class JobQueue {
     }
   }
 
-  /** @throws ApiError unavailable when the queue's engine does not answer: the sweep will remind, a caller need not wait */
+  /**
+   * @param options `behind`: how many others of its kind stand before it (1 to 2 million): it goes after all jobs without,
+   * and after those with less
+   * @throws ApiError unavailable when the queue's engine does not answer: the sweep will remind, a caller need not wait
+   */
   async add<P extends Payload>(
     definition: JobDefinition<P>,
     payload: P,
-    options: { delayMs?: number } = {},
+    options: { delayMs?: number; behind?: number } = {},
   ): Promise<void> {
     const clean = Object.fromEntries(
       Object.entries(payload).map(([name, value]) => [name, typeof value === 'string' ? wellFormed(value) : value]),
@@ -36,6 +40,8 @@ export class JobQueue {
     const policy = {
       attempts: definition.attempts,
       backoff,
+      // BullMQ's priority: lower goes first, and 0, which is what jobs have otherwise, before all others.
+      priority: options.behind ?? 0,
       // A fraction is refused by the PostgreSQL backend.
       delay: Math.round(options.delayMs ?? 0),
       // A finished job must leave, or a later one with the same key would be taken for it and ignored.
