@@ -35,9 +35,10 @@ const deaths: Death[] = [
 let bench: CrashBench;
 let clean: { base: string; chunks: Json[]; batches: number };
 const bases: string[] = [];
-const verdicts = new Map<string, Verdict[]>();
 
 beforeAll(async () => {
+  if (rounds > 1)
+    line('stage', ['runs', 'lost', 'duplicated', 'early', 'wrong', 'extra batch', 'sent again', 'median s']);
   bench = await openCrashBench();
   const base = await bench.newBase('clean');
   await bench.upload(base);
@@ -45,10 +46,7 @@ beforeAll(async () => {
   const [document] = await bench.list(base);
   clean = { base, chunks: await bench.chunks(base, document.id), batches: bench.batches() };
 }, 180_000);
-afterAll(async () => {
-  await bench.close();
-  if (rounds > 1) process.stdout.write(`\n${report()}\n`);
-});
+afterAll(() => bench.close());
 
 async function light({ at, passes = [1], afterMs, batch }: Death, round: number): Promise<void> {
   bench.embeddings.asked.length = 0;
@@ -127,31 +125,17 @@ async function judge(base: string): Promise<Omit<Verdict, 'recoveredMs'>> {
   };
 }
 
+/** A line of the table that a long run prints. */
 const line = (stage: string, cells: (string | number)[]) =>
-  `${stage.padEnd(34)}${cells.map((cell) => String(cell).padStart(12)).join('')}`;
+  process.stdout.write(`${stage.padEnd(34)}${cells.map((cell) => String(cell).padStart(12)).join('')}\n`);
 
-/** The table of a long run. */
-function report(): string {
-  const rows = [...verdicts].map(([stage, of]) => {
-    const sum = (field: keyof Verdict) => of.reduce((total, verdict) => total + verdict[field], 0);
-    const times = of.map(({ recoveredMs }) => recoveredMs).sort((a, b) => a - b);
-    const median = ((times[Math.floor(times.length / 2)] ?? 0) / 1000).toFixed(1);
-    const extra = Math.max(...of.map(({ extraBatches }) => extraBatches));
-    return line(stage, [
-      of.length,
-      sum('lost'),
-      sum('duplicated'),
-      sum('early'),
-      sum('wrong'),
-      extra,
-      sum('repeated'),
-      median,
-    ]);
-  });
-  return [
-    line('stage', ['runs', 'lost', 'duplicated', 'early', 'wrong', 'extra batch', 'sent again', 'median s']),
-    ...rows,
-  ].join('\n');
+function report(stage: string, verdicts: Verdict[]): void {
+  const sum = (field: keyof Verdict) => verdicts.reduce((total, verdict) => total + verdict[field], 0);
+  const times = verdicts.map(({ recoveredMs }) => recoveredMs).sort((a, b) => a - b);
+  const median = ((times[Math.floor(times.length / 2)] ?? 0) / 1000).toFixed(1);
+  const extra = Math.max(...verdicts.map(({ extraBatches }) => extraBatches));
+  const zeros = [sum('lost'), sum('duplicated'), sum('early'), sum('wrong')];
+  line(stage, [verdicts.length, ...zeros, extra, sum('repeated'), median]);
 }
 
 describe('129: kill -9 at every boundary leaves what a clean run leaves', () => {
@@ -164,14 +148,16 @@ describe('129: kill -9 at every boundary leaves what a clean run leaves', () => 
   it.each(deaths)(
     '$stage',
     async (death) => {
+      const verdicts: Verdict[] = [];
       for (let round = 0; round < rounds; round++) {
         const verdict = await dieOnce(death, round);
-        verdicts.set(death.stage, [...(verdicts.get(death.stage) ?? []), verdict]);
+        verdicts.push(verdict);
         expect(verdict).toMatchObject({ lost: 0, duplicated: 0, early: 0, wrong: 0 });
         expect(verdict.extraBatches).toBeLessThanOrEqual(1);
         // 67: the receiver has it, the row does not know: it comes again, and only then.
         if (death.at === 'delivery.sent') expect(verdict.repeated).toBeGreaterThan(0);
       }
+      if (rounds > 1) report(death.stage, verdicts);
     },
     rounds * 180_000,
   );
