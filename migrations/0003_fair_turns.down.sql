@@ -1,4 +1,3 @@
-drop index webhook_delivery_waiting;
 drop index event_pending;
 create index event_pending on event (created_at) where dispatched_at is null;
 revoke select (created_at, lease_token, tries) on revision from lectern_system;

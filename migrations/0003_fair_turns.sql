@@ -10,6 +10,3 @@ grant select (created_at, lease_token, tries) on revision to lectern_system;
 -- A tenant's untold events, oldest first, beside everybody else's.
 drop index event_pending;
 create index event_pending on event (tenant_id, created_at, id) where dispatched_at is null;
-
--- What waits for an endpoint, so that its backlog can be told from another's single delivery.
-create index webhook_delivery_waiting on webhook_delivery (endpoint_id) where status = 'pending';

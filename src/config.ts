@@ -15,6 +15,21 @@ export interface RemoteModel {
   concurrency: number;
 }
 
+/** A bucket on AWS, or on another server that speaks S3. */
+export interface S3Settings {
+  bucket: string;
+  /** null: AWS itself. */
+  endpoint: string | null;
+  region: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  /** Begins every key: empty, or ending in a slash. */
+  prefix: string;
+  forcePathStyle: boolean;
+  connectTimeoutMs: number;
+  timeoutMs: number;
+}
+
 export class ConfigError extends Error {
   constructor(readonly problems: string[]) {
     super(`The configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
@@ -90,6 +105,28 @@ class Reader {
     return { baseUrl, model, apiKey: this.text(`${prefix}_API_KEY`) ?? 'none', ...limits, ...more };
   }
 
+  /** Files in S3: the bucket and its keys are given together or not at all; the rest only makes sense beside them. */
+  s3(): S3Settings | null {
+    const needed = ['S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const;
+    const [bucket, accessKeyId, secretAccessKey] = needed.map((name) => this.text(name));
+    const prefix = this.text('S3_PREFIX')?.replace(/\/*$/, '/') ?? '';
+    if (!/^[\w./-]*$/.test(prefix) || prefix.startsWith('/'))
+      this.refuse('S3_PREFIX', 'may hold letters, digits and . _ - / and must not begin with a slash', null);
+    const settings = {
+      endpoint: this.url('S3_ENDPOINT', ['http:', 'https:']) ?? null,
+      region: this.text('S3_REGION') ?? 'us-east-1',
+      prefix,
+      forcePathStyle: this.choice('S3_FORCE_PATH_STYLE', ['true', 'false'], 'false') === 'true',
+      connectTimeoutMs: this.integer('S3_CONNECT_TIMEOUT_MS', 3000, 50, 60_000),
+      timeoutMs: this.integer('S3_TIMEOUT_MS', 30_000, 100, 600_000),
+    };
+    if (bucket && accessKeyId && secretAccessKey) return { ...settings, bucket, accessKeyId, secretAccessKey };
+    const given = [...needed, 'S3_ENDPOINT', 'S3_REGION', 'S3_PREFIX'].find((name) => this.text(name));
+    for (const name of needed)
+      if (given && !this.text(name)) this.refuse(name, `is missing although ${given} is set`, null);
+    return null;
+  }
+
   private refuse<T>(name: string, why: string, fallback: T): T {
     this.problems.push(`${name} ${why}`);
     return fallback;
@@ -117,6 +154,7 @@ function read(reader: Reader) {
     },
     redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,
     redisPrefix: reader.text('REDIS_PREFIX') ?? 'lectern',
+    s3: reader.s3(),
     outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
     embedding: reader.remoteModel('EMBEDDING', 8, {
       queryTimeoutMs: reader.integer('EMBEDDING_QUERY_TIMEOUT_MS', 2500, 100, 60_000),

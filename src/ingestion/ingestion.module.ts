@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { Articles } from './articles.js';
 import { Ingestion } from './ingest.js';
 import { IngestionJobs } from './ingestion.jobs.js';
+import { Orphans } from './orphans.js';
 import { PostingJobs } from './posting.jobs.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
@@ -10,6 +11,6 @@ import { UploadLimits } from './upload-limits.js';
 
 @Module({
   controllers: [UploadController],
-  providers: [Ingestion, Publishing, Purging, Articles, UploadLimits, IngestionJobs, PostingJobs],
+  providers: [Ingestion, Publishing, Purging, Orphans, Articles, UploadLimits, IngestionJobs, PostingJobs],
 })
 export class IngestionModule {}

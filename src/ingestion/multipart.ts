@@ -1,51 +1,65 @@
-import type { Readable } from 'node:stream';
+import type { MultipartFile } from '@fastify/multipart';
 import { plainToInstance } from 'class-transformer';
 import type { FastifyRequest } from 'fastify';
 import { ApiError, invalidField } from '../errors.js';
+import type { BlobStore } from '../platform/blobs.js';
 import { validation } from '../platform/http/validation.js';
+import type { StagedBlob } from '../platform/staging.js';
 import { wellFormed } from '../platform/text.js';
 import { UploadFieldsDto } from './upload.dto.js';
 
-export interface ReceivedFile<T> {
-  stored: T;
+interface ReceivedFile {
+  /** The receiver's to keep or discard. */
+  staged: StagedBlob;
   filename: string | null;
   declaredType: string | null;
-  fields: UploadFieldsDto;
 }
 
 const structured = new Set(['metadata', 'access']);
 
 /**
- * Reads a multipart upload as it arrives: the file goes straight to `store`, fields may stand before or after it.
- * @throws ApiError validation_failed for a missing or second file, an unknown or malformed field
+ * Reads a multipart upload as it arrives: the file is staged, fields may stand before or after it.
+ * @throws ApiError validation_failed for a missing or second file, an unknown or malformed field; nothing stays staged
  */
-export async function receive<T>(
+export async function receive(
   request: FastifyRequest,
-  store: (content: Readable) => Promise<T>,
-): Promise<ReceivedFile<T>> {
-  let file: Omit<ReceivedFile<T>, 'fields'> | null = null;
+  blobs: BlobStore,
+  maxBytes: number,
+): Promise<ReceivedFile & { fields: UploadFieldsDto }> {
+  const files: ReceivedFile[] = [];
+  try {
+    const values = await readParts(request, async (part) => {
+      if (part.fieldname !== 'file' || files.length > 0)
+        throw invalidField(part.fieldname, 'exactly one file is expected, as the field "file"');
+      const staged = await blobs.stage(part.file, maxBytes);
+      files.push({ staged, filename: displayName(part.filename), declaredType: part.mimetype ?? null });
+    });
+    const [file] = files;
+    if (!file) throw invalidField('file', 'is missing: send the document as a multipart field of this name');
+    const fields: unknown = await validation().transform(plainToInstance(UploadFieldsDto, values), {
+      type: 'body',
+      metatype: UploadFieldsDto,
+    });
+    return { ...file, fields: fields as UploadFieldsDto };
+  } catch (error) {
+    for (const { staged } of files) await blobs.discard(staged);
+    throw error;
+  }
+}
+
+/** @returns the fields; each file goes to `take` when it comes */
+async function readParts(request: FastifyRequest, take: (file: MultipartFile) => Promise<void>) {
   const values = new Map<string, unknown>();
   for await (const part of request.parts()) {
     if (part.type === 'file') {
-      if (part.fieldname !== 'file' || file)
-        throw invalidField(part.fieldname, 'exactly one file is expected, as the field "file"');
-      file = {
-        stored: await store(part.file),
-        filename: displayName(part.filename),
-        declaredType: part.mimetype ?? null,
-      };
+      await take(part);
     } else {
       if (part.valueTruncated) throw invalidField(part.fieldname, 'is too long');
       if (values.has(part.fieldname)) throw invalidField(part.fieldname, 'is given twice');
       values.set(part.fieldname, readField(part.fieldname, String(part.value)));
     }
   }
-  if (!file) throw invalidField('file', 'is missing: send the document as a multipart field of this name');
-  const fields: unknown = await validation().transform(plainToInstance(UploadFieldsDto, Object.fromEntries(values)), {
-    type: 'body',
-    metatype: UploadFieldsDto,
-  });
-  return { ...file, fields: fields as UploadFieldsDto };
+  return Object.fromEntries(values);
 }
 
 function readField(name: string, text: string): unknown {

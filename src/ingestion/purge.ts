@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { BlobStore, lockContent } from '../platform/blobs.js';
+import { BlobClaims } from '../platform/blob-claims.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
+import { neededOf } from './orphans.js';
 
 /**
  * Clears away what a deleted document left behind. It stopped answering when it was deleted; this removes its chunks,
@@ -10,7 +11,7 @@ import { Database, type TenantScope, type Transaction } from '../platform/databa
 export class Purging {
   constructor(
     private readonly database: Database,
-    private readonly blobs: BlobStore,
+    private readonly claims: BlobClaims,
   ) {}
 
   async purge(documentId: string): Promise<void> {
@@ -23,7 +24,8 @@ export class Purging {
     if (!owner) return;
     const scope = { tenantId: owner.tenant_id };
     // Bytes first: were the rows gone when the process dies, nothing would know of the bytes any more.
-    for (const hash of await this.contents(scope, documentId)) await this.removeUnlessNeeded(scope, hash);
+    for (const hash of await this.contents(scope, documentId))
+      await this.claims.remove(scope, hash, async (tx) => (await neededOf(tx, [hash])).has(hash));
     await this.database.as(scope, async (tx) => {
       // Revisions before chunks: a worker that still reads one has lost its lease and stores no chunk behind our back.
       await tx.run('delete from revision where document_id = $1', [documentId]);
@@ -41,20 +43,6 @@ export class Purging {
     const sql = 'select distinct content_hash as hash from revision where document_id = $1';
     const rows = await this.database.as(scope, (tx) => tx.rows<{ hash: string }>(sql, [documentId]));
     return rows.map(({ hash }) => hash);
-  }
-
-  /** Removes bytes that no document of the tenant needs but deleted ones, nor an article that is on its way. */
-  private async removeUnlessNeeded(scope: TenantScope, hash: string): Promise<void> {
-    await this.database.as(scope, async (tx) => {
-      await lockContent(tx, scope.tenantId, hash);
-      const needed = await tx.row(
-        `select 1 from revision r join document d on d.id = r.document_id where r.content_hash = $1 and d.deleted_at is null
-         union all
-         select 1 from event where type = 'article.changed' and dispatched_at is null and data->>'contentHash' = $1`,
-        [hash],
-      );
-      if (!needed) await this.blobs.remove(scope.tenantId, hash);
-    });
   }
 }
 

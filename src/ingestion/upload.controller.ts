@@ -10,16 +10,18 @@ import { ApiError } from '../errors.js';
 import { showDocument } from '../knowledge/documents.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
 import { type Submission, submit } from '../knowledge/submit.js';
-import { BlobStore, lockContent, type StoredBlob } from '../platform/blobs.js';
+import { BlobClaims } from '../platform/blob-claims.js';
+import { BlobStore } from '../platform/blobs.js';
 import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
 import { Idempotency, type IdempotentRequest, isMultipart } from '../platform/http/idempotency.js';
 import { validation } from '../platform/http/validation.js';
+import type { StagedBlob } from '../platform/staging.js';
 import { receive } from './multipart.js';
 import { JsonDocumentDto, UploadFieldsDto } from './upload.dto.js';
 import { UploadLimits } from './upload-limits.js';
 
-/** The way in: bytes to the blob store, then {document, revision, event} in one transaction, then 202. */
+/** The way in: bytes staged and checked, then to the blob store, then {document, revision, event} in one transaction, then 202. */
 @ApiTags('documents')
 @ApiExtraModels(JsonDocumentDto, UploadFieldsDto)
 @Controller('v1/knowledge-bases/:kb/documents')
@@ -27,6 +29,7 @@ export class UploadController {
   constructor(
     private readonly database: Database,
     private readonly blobs: BlobStore,
+    private readonly claims: BlobClaims,
     private readonly limits: UploadLimits,
     private readonly idempotency: Idempotency,
     @Inject(CONFIG) private readonly config: Config,
@@ -58,51 +61,61 @@ export class UploadController {
   ) {
     // A base that is not there is said before a large file is taken.
     await this.database.as(principal, (tx) => openBase(tx, principal, kb));
-    return this.limits.admit(principal, async () => {
-      if (!isMultipart(request)) {
-        return this.accept(principal, kb, await this.fromJson(principal, body, request.id), reply);
-      }
-      const wish = await this.fromMultipart(principal, request);
-      return this.idempotency.once(request, reply, JSON.stringify({ ...wish, requestId: null }), () =>
-        this.accept(principal, kb, wish, reply),
-      );
-    });
-  }
-
-  private async fromMultipart(principal: Principal, request: FastifyRequest): Promise<Submission> {
-    const { stored, filename, declaredType, fields } = await receive(request, (content) =>
-      this.store(principal, content),
+    return this.limits.admit(principal, () =>
+      isMultipart(request)
+        ? this.takeFile(principal, kb, request, reply)
+        : this.takeJson(principal, kb, request, reply, body),
     );
-    return { ...fields, content: { ...stored, filename, declaredType }, requestId: request.id };
   }
 
-  private async fromJson(principal: Principal, body: unknown, requestId: string): Promise<Submission> {
-    if (body === null || typeof body !== 'object')
-      throw new ApiError('bad_request', 'Send a file as multipart/form-data, or a document as JSON.');
-    const checked: unknown = await validation().transform(plainToInstance(JsonDocumentDto, body), {
-      type: 'body',
-      metatype: JsonDocumentDto,
-    });
-    const { content, contentType, ...fields } = checked as JsonDocumentDto;
-    const stored = await this.store(principal, Readable.from([Buffer.from(content, 'utf8')]));
-    return { ...fields, content: { ...stored, filename: null, declaredType: contentType }, requestId };
+  private async takeFile(principal: Principal, kb: string, request: IdempotentRequest, reply: FastifyReply) {
+    const { staged, filename, declaredType, fields } = await receive(request, this.blobs, this.config.upload.maxBytes);
+    try {
+      const { hash, size } = staged;
+      const wish = { ...fields, content: { hash, size, filename, declaredType }, requestId: request.id };
+      return await this.idempotency.once(request, reply, JSON.stringify({ ...wish, requestId: null }), () =>
+        this.accept(principal, kb, staged, wish, reply),
+      );
+    } finally {
+      await this.blobs.discard(staged);
+    }
   }
 
-  private store(principal: Principal, content: Readable): Promise<StoredBlob> {
-    return this.blobs.put(principal.tenantId, content, this.config.upload.maxBytes);
+  private async takeJson(
+    principal: Principal,
+    kb: string,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    body: unknown,
+  ) {
+    const { content, contentType, ...fields } = await readJson(body);
+    const staged = await this.blobs.stage(Readable.from([Buffer.from(content, 'utf8')]), this.config.upload.maxBytes);
+    try {
+      const { hash, size } = staged;
+      const described = { hash, size, filename: null, declaredType: contentType };
+      return await this.accept(principal, kb, staged, { ...fields, content: described, requestId: request.id }, reply);
+    } finally {
+      await this.blobs.discard(staged);
+    }
   }
 
-  private async accept(principal: Principal, kb: string, wish: Submission, reply: FastifyReply) {
-    const { document, unchanged, queued } = await this.database.as(principal, async (tx) => {
-      const base = await openBase(tx, principal, kb);
-      await lockContent(tx, principal.tenantId, wish.content.hash);
-      // The same bytes may have been cleared away with a deleted document since they were stored.
-      if (!(await this.blobs.has(principal.tenantId, wish.content.hash))) throw new ApiError('unavailable');
-      return submit(tx, principal, base, wish);
-    });
+  private async accept(principal: Principal, kb: string, staged: StagedBlob, wish: Submission, reply: FastifyReply) {
+    const { document, unchanged, queued } = await this.claims.keep(principal, staged, async (tx) =>
+      submit(tx, principal, await openBase(tx, principal, kb), wish),
+    );
     await boundary('upload.committed');
     if (queued) this.limits.queued(principal);
     void reply.status(queued ? 202 : 200);
     return { ...showDocument(document), unchanged };
   }
+}
+
+async function readJson(body: unknown): Promise<JsonDocumentDto> {
+  if (body === null || typeof body !== 'object')
+    throw new ApiError('bad_request', 'Send a file as multipart/form-data, or a document as JSON.');
+  const checked: unknown = await validation().transform(plainToInstance(JsonDocumentDto, body), {
+    type: 'body',
+    metatype: JsonDocumentDto,
+  });
+  return checked as JsonDocumentDto;
 }

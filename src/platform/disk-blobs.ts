@@ -1,77 +1,78 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { constants, createReadStream, createWriteStream } from 'node:fs';
-import { access, mkdir, open, rename, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
+import { access, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { ApiError } from '../errors.js';
-import { BlobStore, type StoredBlob } from './blobs.js';
+import { BlobStore, type ListedBlob } from './blobs.js';
 import { boundary } from './boundary.js';
+import { asStorageError, missing, namesIn, type StagedBlob, Staging } from './staging.js';
+
+const incoming = 'incoming';
 
 /** Blobs as files: written aside, synced, then renamed, so that a crash leaves a whole blob or none. */
 export class DiskBlobs extends BlobStore {
   constructor(private readonly root: string) {
-    super();
+    super(new Staging(join(root, incoming)));
   }
 
-  async put(tenantId: string, content: Readable, maxBytes: number): Promise<StoredBlob> {
-    const aside = join(this.root, 'incoming');
-    const temporary = join(aside, randomUUID());
-    const hash = createHash('sha256');
-    let size = 0;
-    const measure = new Transform({
-      transform(part: Buffer, _encoding, done) {
-        size += part.length;
-        hash.update(part);
-        void boundary('blob.writing');
-        done(
-          size > maxBytes ? new ApiError('payload_too_large', `A file may have ${maxBytes} bytes at most.`) : null,
-          part,
-        );
-      },
-    });
+  async keep(tenantId: string, { path, hash }: StagedBlob): Promise<void> {
+    const folder = this.folder(tenantId, hash);
     try {
-      await mkdir(aside, { recursive: true });
-      await pipeline(content, measure, createWriteStream(temporary, { flags: 'wx', flush: true }));
-      const name = hash.digest('hex');
-      const folder = this.folder(tenantId, name);
       await mkdir(folder, { recursive: true });
-      await rename(temporary, join(folder, name));
+      await rename(path, join(folder, hash));
       await boundary('blob.renamed');
       await syncFolder(folder);
-      return { hash: name, size };
     } catch (error) {
-      await rm(temporary, { force: true });
-      throw (error as NodeJS.ErrnoException).code === 'ENOSPC'
-        ? new ApiError('storage_full', undefined, [], { cause: error })
-        : error;
+      throw asStorageError(error);
     }
   }
 
-  async has(tenantId: string, hash: string): Promise<boolean> {
-    return access(this.path(tenantId, hash)).then(
-      () => true,
-      () => false,
-    );
-  }
-
   async get(tenantId: string, hash: string): Promise<Readable> {
-    const path = this.path(tenantId, hash);
-    await access(path, constants.R_OK);
-    return createReadStream(path);
+    return createReadStream(await this.present(tenantId, hash));
   }
 
-  asFile<T>(tenantId: string, hash: string, use: (path: string) => Promise<T>): Promise<T> {
-    return use(this.path(tenantId, hash));
+  async asFile<T>(tenantId: string, hash: string, use: (path: string) => Promise<T>): Promise<T> {
+    return use(await this.present(tenantId, hash));
   }
 
   async remove(tenantId: string, hash: string): Promise<void> {
     await rm(this.path(tenantId, hash), { force: true });
   }
 
+  async list(after: { tenantId: string; hash: string } | null, limit: number): Promise<ListedBlob[]> {
+    const found: ListedBlob[] = [];
+    for (const tenantId of await namesIn(this.root)) {
+      if (tenantId === incoming || (after && tenantId < after.tenantId)) continue;
+      const past = tenantId === after?.tenantId ? after.hash : '';
+      for (const shard of await namesIn(join(this.root, tenantId))) {
+        if (shard < past.slice(0, 2)) continue;
+        for (const hash of await namesIn(join(this.root, tenantId, shard))) {
+          if (hash <= past) continue;
+          const written = await stat(join(this.root, tenantId, shard, hash)).catch(missing(null));
+          if (written) found.push({ tenantId, hash, storedAt: written.mtime });
+          if (found.length === limit) return found;
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Writes a byte: a folder may allow writing and its disk have no room. */
   async check(): Promise<void> {
-    await mkdir(this.root, { recursive: true });
-    await access(this.root, constants.W_OK);
+    const probe = join(this.root, incoming, `check-${randomUUID()}`);
+    await mkdir(join(this.root, incoming), { recursive: true });
+    try {
+      await writeFile(probe, 'x');
+    } finally {
+      await rm(probe, { force: true });
+    }
+  }
+
+  private async present(tenantId: string, hash: string): Promise<string> {
+    const path = this.path(tenantId, hash);
+    if ((await access(path, constants.R_OK).catch(missing('gone'))) === 'gone') throw new ApiError('gone');
+    return path;
   }
 
   private path(tenantId: string, hash: string): string {

@@ -3,6 +3,7 @@ import { APP_FILTER, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { join } from 'node:path';
 import { CONFIG, type Config } from '../config.js';
+import { BlobClaims } from './blob-claims.js';
 import { BlobStore } from './blobs.js';
 import { Database } from './database.js';
 import { DiskBlobs } from './disk-blobs.js';
@@ -19,6 +20,7 @@ import { OutboundClient } from './outbound.js';
 import { isBackground } from './lane.js';
 import { INTERACTIVE_POOL, openInteractivePool, openPool, POOL, type Pool } from './pool.js';
 import { loadSecretBox, SecretBox } from './secrets.js';
+import { Staging } from './staging.js';
 
 /** What any service needs: settings, database, queue, blobs, models, the guarded way out, health. */
 @Global()
@@ -50,7 +52,8 @@ export class PlatformModule {
         // Made after the tables are up to date, which is the other pool's first work.
         { provide: INTERACTIVE_POOL, inject: [POOL], useFactory: () => openInteractivePool(config) },
         { provide: SecretBox, useFactory: () => loadSecretBox(config.dataDir, config.secretKey) },
-        { provide: BlobStore, useFactory: () => new DiskBlobs(join(config.dataDir, 'blobs')) },
+        { provide: BlobStore, useFactory: () => openBlobs(config) },
+        BlobClaims,
         Database,
         Embedder,
         ChatModels,
@@ -67,6 +70,7 @@ export class PlatformModule {
         INTERACTIVE_POOL,
         SecretBox,
         BlobStore,
+        BlobClaims,
         Database,
         Embedder,
         ChatModels,
@@ -75,6 +79,15 @@ export class PlatformModule {
       ],
     };
   }
+}
+
+/** Files on this machine's disk, or in S3, where uploads only pass through the disk. */
+async function openBlobs({ dataDir, s3 }: Config): Promise<BlobStore> {
+  const folder = join(dataDir, 'blobs');
+  if (!s3) return new DiskBlobs(folder);
+  // Loading the client takes 25 MB and most of a second: only for those who need it.
+  const { S3Blobs } = await import('./s3-blobs.js');
+  return new S3Blobs(s3, new Staging(join(folder, 'incoming')));
 }
 
 /** Opens the engine and brings its tables up to this build before anything asks it. */

@@ -4,7 +4,7 @@ import type { EventType } from '../events/catalogue.js';
 import { ApiError, notFound } from '../errors.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { type Page, page, startBelow } from '../platform/http/pages.js';
-import { newId, readId, showId } from '../platform/ids.js';
+import { derivedId, readId, showId } from '../platform/ids.js';
 import { JobQueue } from '../platform/jobs/job-queue.js';
 import { deliver } from './deliver-job.js';
 import { patternsOf } from './event-patterns.js';
@@ -152,7 +152,14 @@ async function insert(tx: Transaction, scope: TenantScope, event: Message, endpo
     `insert into webhook_delivery (id, tenant_id, endpoint_id, event_id, event_type, body, status, next_attempt_at)
      select id, $1, endpoint_id, $2, $3, $4, 'pending', now() from unnest($5::uuid[], $6::uuid[]) as made (id, endpoint_id)
      on conflict (endpoint_id, event_id) do nothing returning id`,
-    [scope.tenantId, event.id, event.type, messageBody(event), endpointIds.map(() => newId()), endpointIds],
+    [
+      scope.tenantId,
+      event.id,
+      event.type,
+      messageBody(event),
+      endpointIds.map((id) => derivedId(event.id, id)),
+      endpointIds,
+    ],
   );
   return rows.map(({ id }) => id);
 }

@@ -195,7 +195,7 @@ describe.each(backends)('jobs on $backend', ({ reach }) => {
     expect(deeds.greeted).toHaveLength(1);
   });
 
-  it('NUL and half a character in a payload or an error do no harm', async () => {
+  it('139: NUL and half a character in a payload or an error do no harm', async () => {
     deeds.failures = [new Error('bad \u0000 text \ud800'), new PermanentFailure('worse', 'also \u0000\udfff')];
     await queue.add(greet, { name: 'a\u0000b\ud800c', times: 1 });
     await runner.drain();

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Type } from '@nestjs/common';
 import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
 import { Relay } from '../../src/events/relay.js';
+import { BlobStore } from '../../src/platform/blobs.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { template } from './template.js';
@@ -41,15 +43,16 @@ export const adminKey = 'an-admin-key-for-the-tests';
 
 /**
  * The real service over HTTP on a real database: the embedded one, started from a copy of one that was migrated once, or
- * a scratch database on the server that DATABASE_URL names. The queue stands still until `settle` steps it.
+ * a scratch database on the server that DATABASE_URL names; likewise its files. The queue stands still until `settle` steps it.
  */
 export async function startService(options: { env?: Settings | ((engines: Engines) => Settings) } = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-service-'));
   const scratch = await scratchDatabase();
   if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
-  const engines: Engines = scratch
-    ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name }
-    : {};
+  const engines: Engines = {
+    ...s3Settings(),
+    ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),
+  };
   const open = async (env: Settings | ((reached: Engines) => Settings) = {}) => {
     const config = readConfig({
       DATA_DIR: dataDir,
@@ -104,18 +107,29 @@ export async function startService(options: { env?: Settings | ((engines: Engine
     /** Sets the workers and sweeps going, as a process does, where nobody steps them. */
     work: () => app.get(JobRunner).start(),
     database: () => app.get(Database),
+    /** A part of the running service, for a test that holds it by the hand. */
+    part: <T>(of: Type<T>): T => app.get(of),
     /** Ends the service and starts it on the same data with other settings. */
     restart: async (env: Settings = {}) => {
       await stopApp(app);
       app = await open(env);
       url = await app.getUrl();
     },
+    /** The blob store, disk or S3. */
+    blobs: () => app.get(BlobStore),
     stop: async () => {
       await stopApp(app);
       await scratch?.drop();
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A prefix of its own in the bucket that S3_ENDPOINT and its like lead to, where they are set. */
+function s3Settings() {
+  const names = ['S3_ENDPOINT', 'S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', 'S3_FORCE_PATH_STYLE'];
+  if (!process.env['S3_ENDPOINT']) return {};
+  return { ...Object.fromEntries(names.map((name) => [name, process.env[name]])), S3_PREFIX: randomUUID() };
 }
 
 export type Scratch = NonNullable<Awaited<ReturnType<typeof scratchDatabase>>>;

@@ -1,5 +1,3 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
@@ -34,10 +32,7 @@ async function leftovers(id: string) {
   return Object.fromEntries(Object.entries(counts ?? {}).map(([name, count]) => [name, Number(count)]));
 }
 
-const blobs = async () =>
-  (await readdir(join(service.dataDir, 'blobs'), { recursive: true, withFileTypes: true })).filter((entry) =>
-    entry.isFile(),
-  ).length;
+const blobs = async () => (await service.blobs().list(null, 1000)).length;
 
 describe('a deleted document', () => {
   it('is gone from the next search, list and read, and its external id is free again', async () => {

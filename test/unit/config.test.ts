@@ -62,6 +62,41 @@ describe('the configuration', () => {
     expect(problems({ [`${prefix}_BASE_URL`]: 'http://localhost:1/v1/', [`${prefix}_MODEL`]: 'm' })).toEqual([]);
   });
 
+  it('wants the bucket and its keys together or not at all', () => {
+    const whole = { S3_BUCKET: 'files', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'secret' };
+    for (const given of Object.keys(whole)) {
+      const others = Object.keys(whole).filter((name) => name !== given);
+      expect(problems({ [given]: 'x' })).toEqual(others.map((name) => `${name} is missing although ${given} is set`));
+    }
+    expect(problems({ S3_ENDPOINT: 'http://localhost:9000' })).toHaveLength(3);
+    expect(readConfig(whole).s3).toEqual({
+      bucket: 'files',
+      accessKeyId: 'id',
+      secretAccessKey: 'secret',
+      endpoint: null,
+      region: 'us-east-1',
+      prefix: '',
+      forcePathStyle: false,
+      connectTimeoutMs: 3000,
+      timeoutMs: 30_000,
+    });
+    expect(readConfig({ ...whole, S3_PREFIX: 'lectern/prod' }).s3?.prefix).toBe('lectern/prod/');
+  });
+
+  it('names every bad S3 variable at once', () => {
+    const bad = {
+      S3_BUCKET: 'files',
+      S3_ENDPOINT: 'ftp://x',
+      S3_PREFIX: '/x y',
+      S3_FORCE_PATH_STYLE: 'yes',
+      S3_CONNECT_TIMEOUT_MS: '1',
+      S3_TIMEOUT_MS: 'x',
+    };
+    const named = new Set(problems(bad).map((problem) => problem.split(' ')[0]));
+    const { S3_BUCKET: _, ...wrong } = bad;
+    expect(named).toEqual(new Set([...Object.keys(wrong), 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY']));
+  });
+
   it('takes an admin key of 24 characters', () => {
     expect(readConfig({ ADMIN_API_KEY: 'x'.repeat(24) }).adminApiKey).toHaveLength(24);
   });

@@ -10,7 +10,6 @@ import { backoff, type JobDefinition, type Payload, type QueueName } from './def
 
 // BullMQ itself waits for its engine without end. What is given up here and happens later does no harm: it reminds twice.
 const answer = timeout(2000, TimeoutStrategy.Aggressive);
-const lastPriority = 2_097_152;
 
 /** Puts reminders into the queue. Call it after the commit that made them true, never inside the transaction. */
 @Injectable()
@@ -26,8 +25,8 @@ export class JobQueue {
   }
 
   /**
-   * @param options `behind`: how many others of its kind stand before it (1, 2, …): it goes after all jobs without, and
-   * after those with less
+   * @param options `behind`: how many others of its kind stand before it (1 to 2 million): it goes after all jobs without,
+   * and after those with less
    * @throws ApiError unavailable when the queue's engine does not answer: the sweep will remind, a caller need not wait
    */
   async add<P extends Payload>(
@@ -42,7 +41,7 @@ export class JobQueue {
       attempts: definition.attempts,
       backoff,
       // BullMQ's priority: lower goes first, and 0, which is what jobs have otherwise, before all others.
-      priority: Math.min(options.behind ?? 0, lastPriority),
+      priority: options.behind ?? 0,
       // A fraction is refused by the PostgreSQL backend.
       delay: Math.round(options.delayMs ?? 0),
       // A finished job must leave, or a later one with the same key would be taken for it and ignored.

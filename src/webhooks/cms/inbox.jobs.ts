@@ -2,11 +2,13 @@ import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { PermanentFailure } from '../../errors.js';
 import { record } from '../../events/outbox.js';
-import { BlobStore, type StoredBlob } from '../../platform/blobs.js';
+import { BlobClaims } from '../../platform/blob-claims.js';
+import { BlobStore } from '../../platform/blobs.js';
 import { Database, type TenantScope, type Transaction } from '../../platform/database.js';
 import { showId } from '../../platform/ids.js';
 import { Handles, Sweep } from '../../platform/jobs/handlers.js';
 import { JobQueue } from '../../platform/jobs/job-queue.js';
+import type { StagedBlob } from '../../platform/staging.js';
 import { type Article, readArticle } from './article.js';
 import { readCmsEvent } from './read-cms-event-job.js';
 
@@ -29,6 +31,7 @@ export class InboxJobs {
   constructor(
     private readonly database: Database,
     private readonly blobs: BlobStore,
+    private readonly claims: BlobClaims,
     private readonly queue: JobQueue,
   ) {}
 
@@ -39,8 +42,8 @@ export class InboxJobs {
     if (event.sourceDeleted) return this.database.as(event, async (tx) => void (await finish(tx, event.id, 'ignored')));
     try {
       const article = readArticle(event.body);
-      const content = article.content === null ? null : await this.store(event, article.content);
-      await this.apply(event, article, content);
+      if (article.content === null) await this.database.as(event, (tx) => apply(tx, event, article, null));
+      else await this.keep(event, article, article.content);
     } catch (error) {
       if (!(error instanceof PermanentFailure)) throw error;
       await this.refuse(event, error);
@@ -78,31 +81,13 @@ export class InboxJobs {
     return { id, tenantId, sourceId, knowledgeBaseId, sourceDeleted, body };
   }
 
-  /** Stored by its hash, so doing it twice leaves one. */
-  private store(event: Unhandled, content: string): Promise<StoredBlob> {
-    return this.blobs.put(event.tenantId, Readable.from([Buffer.from(content)]), maxBytes);
-  }
-
-  private async apply(event: Unhandled, article: Article, content: StoredBlob | null): Promise<void> {
-    const { externalId, action, title, url, updatedAt } = article;
-    await this.database.as(event, async (tx) => {
-      if (!(await finish(tx, event.id, 'applied'))) return;
-      await record(tx, event, {
-        type: 'article.changed',
-        data: {
-          knowledgeBaseId: event.knowledgeBaseId,
-          sourceId: event.sourceId,
-          externalId,
-          action,
-          title,
-          url,
-          updatedAt,
-          contentHash: content?.hash ?? null,
-          contentSize: content?.size ?? null,
-          cmsEventId: event.id,
-        },
-      });
-    });
+  private async keep(event: Unhandled, article: Article, content: string): Promise<void> {
+    const staged = await this.blobs.stage(Readable.from([Buffer.from(content)]), maxBytes);
+    try {
+      await this.claims.keep(event, staged, (tx) => apply(tx, event, article, staged));
+    } finally {
+      await this.blobs.discard(staged);
+    }
   }
 
   private async refuse(event: Unhandled, { code, message }: PermanentFailure): Promise<void> {
@@ -112,6 +97,26 @@ export class InboxJobs {
       await record(tx, event, { type: 'cms.event.failed', subjectId: event.sourceId, data });
     });
   }
+}
+
+async function apply(tx: Transaction, event: Unhandled, article: Article, content: StagedBlob | null): Promise<void> {
+  if (!(await finish(tx, event.id, 'applied'))) return;
+  const { externalId, action, title, url, updatedAt } = article;
+  await record(tx, event, {
+    type: 'article.changed',
+    data: {
+      knowledgeBaseId: event.knowledgeBaseId,
+      sourceId: event.sourceId,
+      externalId,
+      action,
+      title,
+      url,
+      updatedAt,
+      contentHash: content?.hash ?? null,
+      contentSize: content?.size ?? null,
+      cmsEventId: event.id,
+    },
+  });
 }
 
 /** @returns false when another worker was first */

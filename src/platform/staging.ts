@@ -1,0 +1,84 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ApiError } from '../errors.js';
+import { boundary } from './boundary.js';
+
+/** Bytes in a local file of their own, with the hash they had while they were written. */
+export interface StagedBlob {
+  path: string;
+  /** SHA-256 of the content, hex: the blob's name. */
+  hash: string;
+  size: number;
+}
+
+/** A folder in which streams become files, each under a name of its own. */
+export class Staging {
+  constructor(private readonly folder: string) {}
+
+  /** @throws ApiError payload_too_large past `maxBytes`, storage_full when the disk is; nothing is left behind */
+  async write(content: Readable, maxBytes: number): Promise<StagedBlob> {
+    const path = join(this.folder, randomUUID());
+    const hash = createHash('sha256');
+    let size = 0;
+    const measure = new Transform({
+      transform(part: Buffer, _encoding, done) {
+        size += part.length;
+        hash.update(part);
+        void boundary('blob.writing');
+        done(
+          size > maxBytes ? new ApiError('payload_too_large', `A file may have ${maxBytes} bytes at most.`) : null,
+          part,
+        );
+      },
+    });
+    try {
+      await mkdir(this.folder, { recursive: true });
+      await pipeline(content, measure, createWriteStream(path, { flags: 'wx', flush: true }));
+      return { path, hash: hash.digest('hex'), size };
+    } catch (error) {
+      content.destroy(); // when no folder could be made, nobody has read it
+      await rm(path, { force: true });
+      throw asStorageError(error);
+    }
+  }
+
+  async discard({ path }: StagedBlob): Promise<void> {
+    await rm(path, { force: true });
+  }
+
+  /** Removes what was last written to before `before`. @returns how many files */
+  async sweep(before: Date): Promise<number> {
+    let removed = 0;
+    for (const name of await namesIn(this.folder)) {
+      const path = join(this.folder, name);
+      const written = await stat(path).catch(missing(null));
+      if (!written || written.mtime >= before) continue;
+      await rm(path, { force: true });
+      removed++;
+    }
+    return removed;
+  }
+}
+
+/** What a folder holds, in order; nothing when there is none. */
+export async function namesIn(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(missing<string[]>([]))).sort();
+}
+
+/** For what another process may just have removed. */
+export const missing =
+  <T>(instead: T) =>
+  (error: NodeJS.ErrnoException): T => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return instead;
+    throw error;
+  };
+
+/** A full disk, or a used-up quota, is a matter of room and not an accident. */
+export function asStorageError(error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' ? new ApiError('storage_full', undefined, [], { cause: error }) : error;
+}
