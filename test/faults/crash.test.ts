@@ -24,6 +24,7 @@ const deaths: Death[] = [
   { stage: 'mid-embed batch', batch: 2 },
   { stage: 'after embed, before insert', at: 'vectors.had', passes: [3, 2, 1] },
   { stage: 'mid chunk insert', at: 'chunks.half-stored', passes: [3, 2, 1] },
+  { stage: 'after the postings', at: 'postings.written' },
   { stage: 'staged', at: 'revision.staged' },
   { stage: 'before swap', at: 'publish.swapping' },
   { stage: 'after swap, before webhook', at: 'publish.committed' },
@@ -162,7 +163,7 @@ describe('129: kill -9 at every boundary leaves what a clean run leaves', () => 
     rounds * 180_000,
   );
 
-  it('row by row: text, place and vector bits are those of the clean run, each once', async () => {
+  it('row by row: text, place, vector bits and postings are those of the clean run, each once', async () => {
     await bench.service.kill();
     const sql = `select b.id, count(*)::int as rows, count(v.chunk_id)::int as vectors, md5(string_agg(md5(
          (c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.text, c.text_hash, c.tokens, c.visible, v.embedding)::text), '' order by c.ordinal)) as hash
@@ -172,6 +173,12 @@ describe('129: kill -9 at every boundary leaves what a clean run leaves', () => 
     const [first] = found;
     expect(found).toHaveLength(bases.length + 1);
     for (const { rows, vectors, hash } of found) expect([rows, vectors, hash]).toEqual([150, 150, first?.hash]);
+    const words = await bench.service.rows<{ revisions: number; hash: string }>(
+      `select count(distinct s.revision_id)::int as revisions, md5(string_agg(md5(p.data), '' order by p.bucket)) as hash
+       from knowledge_index i join segment_revision s on s.index_id = i.id
+       join posting p on p.index_id = s.index_id and p.segment_no = s.segment_no group by i.id`,
+    );
+    expect(words).toEqual(found.map(() => ({ revisions: 1, hash: words[0]?.hash })));
     expect(
       await bench.service.rows(
         'select 1 from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)',
