@@ -164,6 +164,7 @@ export class Ingestion {
     });
     await this.chunks.trim(revision, indexId, passages.length);
     await this.postings.write(revision, indexId, passages);
+    await boundary('postings.written', revision.documentId);
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },
