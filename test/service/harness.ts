@@ -6,7 +6,6 @@ import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
-import { BlobStore } from '../../src/platform/blobs.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { template } from './template.js';
@@ -84,8 +83,8 @@ export async function startService(options: { env?: Record<string, string> } = {
     /** Steps the relay, the sweeps and the queue until nothing is left to do. */
     settle: () => app.get(JobRunner).drain(),
     database: () => app.get(Database),
-    /** The blob store, disk or S3. */
-    blobs: () => app.get(BlobStore),
+    /** A part of the service itself, for what HTTP does not show. */
+    part: <T>(type: abstract new (...parameters: never[]) => T): T => app.get<T>(type),
     stop: async () => {
       await stopApp(app);
       await scratch?.drop();
