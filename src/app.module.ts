@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import { AccessModule } from './access/access.module.js';
 import { checkTenantWall } from './access/wall.js';
 import type { Config } from './config.js';
@@ -10,11 +11,12 @@ import { IngestionModule } from './ingestion/ingestion.module.js';
 import { KnowledgeModule } from './knowledge/knowledge.module.js';
 import { Database } from './platform/database.js';
 import { serveOpenApi } from './platform/http/openapi.js';
+import { Overload, refuseWhenOverloaded } from './platform/http/overload.js';
 import { makeAdapter } from './platform/http/server.js';
 import { validation } from './platform/http/validation.js';
 import { makeLogger, NestLogger } from './platform/logger.js';
 import { PlatformModule } from './platform/platform.module.js';
-import { POOL, type Pool } from './platform/pool.js';
+import { INTERACTIVE_POOL, POOL, type Pool } from './platform/pool.js';
 import { ChatModule } from './chat/chat.module.js';
 import { RetrievalModule } from './retrieval/retrieval.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
@@ -55,6 +57,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
       abortOnError: false,
     },
   );
+  refuseWhenOverloaded(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, app.get(Overload));
   app.useGlobalPipes(validation());
   serveOpenApi(app);
   await checkTenantWall(app.get(Database));
@@ -64,7 +67,14 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
 
 /** Ends what {@link createApp} made: requests and jobs first, the database last. */
 export async function stopApp(app: NestFastifyApplication): Promise<void> {
-  const pool = app.get<Pool>(POOL);
-  await app.close();
-  await pool.end();
+  const pools = [app.get<Pool>(INTERACTIVE_POOL), app.get<Pool>(POOL)];
+  const server = app.getHttpServer();
+  // Once nothing new is let in, a connection kept alive would hold up the end for as long as its client pleases.
+  const idle = setInterval(() => void (server.listening || server.closeIdleConnections()), 100);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(idle);
+  }
+  for (const pool of pools) await pool.end();
 }

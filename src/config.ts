@@ -9,7 +9,10 @@ export interface RemoteModel {
   baseUrl: string;
   model: string;
   apiKey: string;
+  /** How long one call may take. */
   timeoutMs: number;
+  /** Calls of this process at the same time; others wait. */
+  concurrency: number;
 }
 
 /** A bucket on AWS, or on another server that speaks S3. */
@@ -87,16 +90,19 @@ class Reader {
     });
   }
 
-  /** An OpenAI-compatible model: its address and name are given together or not at all. */
-  remoteModel(prefix: 'EMBEDDING' | 'CHAT', timeoutMs: number): RemoteModel | null {
+  /** An OpenAI-compatible model: its address and name are given together or not at all. `more`: what only this kind has. */
+  remoteModel<T extends object>(prefix: 'EMBEDDING' | 'CHAT', concurrency: number, more: T): (RemoteModel & T) | null {
     const baseUrl = this.url(`${prefix}_BASE_URL`, ['http:', 'https:']);
     const model = this.text(`${prefix}_MODEL`);
-    const timeout = this.integer(`${prefix}_TIMEOUT_MS`, timeoutMs, 100, 600_000);
+    const limits = {
+      timeoutMs: this.integer(`${prefix}_TIMEOUT_MS`, 30_000, 100, 600_000),
+      concurrency: this.integer(`${prefix}_CONCURRENCY`, concurrency, 1, 1000),
+    };
     if (!baseUrl && !model) return null;
     if (!baseUrl) return this.refuse(`${prefix}_BASE_URL`, `is missing although ${prefix}_MODEL is set`, null);
     if (!model) return this.refuse(`${prefix}_MODEL`, `is missing although ${prefix}_BASE_URL is set`, null);
     // A local server needs no key, and the client library refuses an empty one.
-    return { baseUrl, model, apiKey: this.text(`${prefix}_API_KEY`) ?? 'none', timeoutMs: timeout };
+    return { baseUrl, model, apiKey: this.text(`${prefix}_API_KEY`) ?? 'none', ...limits, ...more };
   }
 
   /** Files in S3: the bucket and its keys are given together or not at all; the rest only makes sense beside them. */
@@ -142,16 +148,31 @@ function read(reader: Reader) {
     tokenPrivateKey: reader.text('TOKEN_PRIVATE_KEY') ?? null,
     database: {
       url: reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null,
-      poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 4, 200),
+      poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 2, 200),
+      backgroundPoolSize: reader.integer('DATABASE_BACKGROUND_POOL_SIZE', 10, 4, 200),
       statementTimeoutMs: reader.integer('STATEMENT_TIMEOUT_MS', 30_000, 1000, 600_000),
     },
     redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,
     redisPrefix: reader.text('REDIS_PREFIX') ?? 'lectern',
     s3: reader.s3(),
     outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
-    embedding: reader.remoteModel('EMBEDDING', 30_000),
-    chat: reader.remoteModel('CHAT', 30_000),
-    upload: { maxBytes: reader.integer('UPLOAD_MAX_MB', 50, 1, 2048) * megabyte },
+    embedding: reader.remoteModel('EMBEDDING', 8, {
+      queryTimeoutMs: reader.integer('EMBEDDING_QUERY_TIMEOUT_MS', 2500, 100, 60_000),
+      retryMs: reader.integer('EMBEDDING_RETRY_MS', 60_000, 0, 600_000),
+    }),
+    chat: reader.remoteModel('CHAT', 32, {
+      silenceMs: reader.integer('CHAT_SILENCE_TIMEOUT_MS', 15_000, 100, 600_000),
+    }),
+    upload: {
+      maxBytes: reader.integer('UPLOAD_MAX_MB', 50, 1, 2048) * megabyte,
+      atOnce: reader.integer('UPLOADS_AT_ONCE', 64, 1, 10_000),
+      queuedPerTenant: reader.integer('QUEUE_MAX_PER_TENANT', 20_000, 1, 10_000_000),
+      queued: reader.integer('QUEUE_MAX', 200_000, 1, 10_000_000),
+    },
+    overload: {
+      eventLoopDelayMs: reader.integer('EVENT_LOOP_DELAY_MAX_MS', 200, 10, 60_000),
+      connectionQueue: reader.integer('CONNECTION_QUEUE_MAX', 200, 1, 100_000),
+    },
     parser: {
       timeoutMs: reader.integer('PARSER_TIMEOUT_MS', 60_000, 1000, 600_000),
       heapMb: reader.integer('PARSER_HEAP_MB', 512, 64, 8192),
@@ -160,6 +181,7 @@ function read(reader: Reader) {
     workers: {
       heavy: reader.integer('HEAVY_CONCURRENCY', 2, 1, 64),
       light: reader.integer('LIGHT_CONCURRENCY', 8, 1, 256),
+      leaseSeconds: reader.integer('LEASE_SECONDS', 90, 5, 3600),
     },
   };
 }

@@ -20,7 +20,10 @@ const catalogue = {
   idempotency_mismatch: [422, 'This Idempotency-Key was used before with another request.'],
   url_not_allowed: [422, 'This address may not be called from here.'],
   too_many_requests: [429, 'Too many requests: slow down and try again.'],
+  too_many_uploads: [429, 'Too many uploads at the same time: send the next one when one of them has ended.'],
+  queue_full: [429, 'Too many documents are waiting already: send more when some of them are ready.'],
   internal: [500, 'Something went wrong on our side. The request id leads to it in the log.'],
+  overloaded: [503, 'The service has more to do than it can right now: try again in a moment.'],
   unavailable: [503, 'A part this service needs is not available right now: try again shortly.'],
   storage_full: [507, 'There is no room left to store this.'],
 } as const satisfies Record<string, readonly [number, string]>;

@@ -4,6 +4,7 @@ import { newApiKey } from './access/api-key.js';
 import { Tenants } from './access/tenants.js';
 import { createApp, stopApp } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
+import { moveAside } from './platform/embedded/datadir.js';
 import { JobRunner } from './platform/jobs/job-runner.js';
 import { LOGGER, type Logger } from './platform/logger.js';
 import { migrate } from './platform/migrate.js';
@@ -16,9 +17,16 @@ const shutdownMs = 25_000;
 async function start(environment: Record<string, string | undefined>): Promise<void> {
   try {
     const config = readConfig(environment);
+    if (process.argv.includes('--move-aside')) makeRoom(config);
     const app = await createApp(config);
     const logger = app.get<Logger>(LOGGER);
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, logger));
+    let stopping = false;
+    const stopOnce = () => {
+      if (!stopping) void stop(app, logger);
+      stopping = true;
+    };
+    // Ctrl-C reaches every process of a terminal, and a supervisor among them passes it on.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stopOnce);
     const firstKey = config.role === 'worker' ? null : await makeFirstTenant(app, config);
     if (config.role !== 'api') await app.get(JobRunner).start();
     if (config.role === 'worker') logger.info('working');
@@ -26,6 +34,12 @@ async function start(environment: Record<string, string | undefined>): Promise<v
   } catch (error) {
     leave(error);
   }
+}
+
+/** `npm start -- --move-aside`: for the person who was told that the data directory holds no database. */
+function makeRoom(config: Config): void {
+  const aside = moveAside(join(config.dataDir, 'database'));
+  process.stdout.write(aside ? `what was in the database's folder is now in ${aside}\n` : 'nothing to move aside\n');
 }
 
 /** `npm run migrate`: brings the database up to this build and ends, for deployments that do so as a step of its own. */

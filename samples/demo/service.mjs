@@ -16,9 +16,10 @@ const stopMs = 30_000;
  * Starts the built service on data of its own, with none of the settings of whoever runs the demo.
  *
  * @param {(stop: () => Promise<void>) => void} finallyDo told how to undo it before there is anything to wait for
+ * @param {Record<string, string>} [more] settings beside the usual ones
  * @returns {Promise<{ url: string, key: string, folder: string, pid: number }>} `key`: the first API key
  */
-export async function startService(finallyDo) {
+export async function startService(finallyDo, more = {}) {
   if (!existsSync(main)) throw new Disappointment('the built service', `no ${main}: run "npm run build" first`);
   const folder = await mkdtemp(join(tmpdir(), 'lectern-demo-'));
   const dataDir = join(folder, 'data');
@@ -28,6 +29,7 @@ export async function startService(finallyDo) {
     HOST: '127.0.0.1',
     LOG_LEVEL: 'info',
     OUTBOUND_ALLOW_CIDRS: '127.0.0.0/8',
+    ...more,
   };
   const { PATH, HOME, TMPDIR, SystemRoot } = process.env;
   const env = Object.fromEntries(

@@ -1,6 +1,8 @@
 import type { BaseChatModel } from '@langchain/core/language_models/chat_models';
-import { type Citation, cite, CitedStream, dropUnknown } from './citations.js';
+import type { GenerativeModel } from '../platform/models/chat-models.js';
+import { type Citation, cite, dropUnknown } from './citations.js';
 import { coverage, topic } from './evidence.js';
+import { generate } from './generate.js';
 import { notFoundToken, render, type StructuredPrompt } from './prompt.js';
 
 export type Outcome = 'answered' | 'partial' | 'not_found';
@@ -17,10 +19,8 @@ export interface Answer {
 
 export interface Answerers {
   /** null: none is configured. */
-  generative: BaseChatModel | null;
+  generative: GenerativeModel | null;
   extractive: BaseChatModel;
-  /** How long the generative one may take, in ms. */
-  timeoutMs: number;
 }
 
 const notFoundAnswer = 'No answer to this was found in the documents you can see.';
@@ -33,7 +33,7 @@ const notFoundAnswer = 'No answer to this was found in the documents you can see
  */
 export async function answer(
   prompt: StructuredPrompt,
-  { generative, extractive, timeoutMs }: Answerers,
+  { generative, extractive }: Answerers,
   onDelta: (text: string, reset: boolean) => void,
   onDegraded: (reason: Error) => void,
   signal?: AbortSignal,
@@ -45,8 +45,11 @@ export async function answer(
   };
   if (generative && prompt.passages.length > 0) {
     try {
-      const limit = AbortSignal.timeout(timeoutMs);
-      return await generate(prompt, generative, show, signal ? AbortSignal.any([limit, signal]) : limit);
+      const said = await generate(prompt, generative, show, signal);
+      const judged = judge(said.prompt, said.text, 'generated', said.usage);
+      if (judged.citations.length === 0 && judged.outcome !== 'not_found')
+        throw new Error('the chat model cited nothing that it was given');
+      return judged;
     } catch (error) {
       if (signal?.aborted) throw error;
       onDegraded(error as Error);
@@ -56,32 +59,6 @@ export async function answer(
   const text = String(reply.content);
   if (text !== notFoundToken || shown) onDelta(text === notFoundToken ? notFoundAnswer : text, shown);
   return judge(prompt, text, 'extractive', { inputTokens: 0, outputTokens: 0 });
-}
-
-async function generate(
-  prompt: StructuredPrompt,
-  model: BaseChatModel,
-  onDelta: (text: string) => void,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const shown = new CitedStream(prompt.passages);
-  const usage = { inputTokens: 0, outputTokens: 0 };
-  let whole = '';
-  for await (const part of await model.stream(render(prompt), { signal })) {
-    // Some clients end an aborted stream as if it were complete.
-    signal.throwIfAborted();
-    whole += part.text;
-    usage.inputTokens += part.usage_metadata?.input_tokens ?? 0;
-    usage.outputTokens += part.usage_metadata?.output_tokens ?? 0;
-    const delta = shown.push(part.text);
-    if (delta !== '') onDelta(delta);
-  }
-  signal.throwIfAborted();
-  if (whole.trim() === '') throw new Error('the chat model gave an empty answer');
-  const judged = judge(prompt, whole, 'generated', usage);
-  if (judged.citations.length === 0 && judged.outcome !== 'not_found')
-    throw new Error('the chat model cited nothing that it was given');
-  return judged;
 }
 
 /** Checks the citations and says how well the answer stands. */

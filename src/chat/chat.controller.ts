@@ -1,6 +1,7 @@
 import { Body, Controller, HttpCode, Post, Req, Res, StreamableFile } from '@nestjs/common';
 import { ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiError } from '../errors.js';
 import { Caller, Needs } from '../access/access.guard.js';
 import type { Principal } from '../access/principal.js';
 import { BooleanField, ChoiceField, TextField, TextListField } from '../platform/http/fields.js';
@@ -54,7 +55,7 @@ export class ChatController {
   ) {
     const prepared = await this.chat.prepare(principal, body, request.id);
     if (!body.stream && !request.headers.accept?.includes('text/event-stream')) {
-      return this.chat.reply(principal, body, prepared, request.id);
+      return this.chat.reply(principal, body, prepared, request.id, undefined, leaving(reply));
     }
     const stream = new EventStream(request.id);
     void this.tell(principal, body, prepared, request.id, stream);
@@ -85,4 +86,14 @@ export class ChatController {
       stream.fail(error);
     }
   }
+}
+
+/** Aborts when the caller hangs up before the answer is there: a model need not go on for nobody. */
+function leaving(reply: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  reply.raw.once('close', () => {
+    // A reason that is the caller's own doing: nothing of ours failed.
+    if (!reply.raw.writableFinished) left.abort(new ApiError('bad_request', 'The caller left before the answer.'));
+  });
+  return left.signal;
 }

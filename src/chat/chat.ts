@@ -77,11 +77,7 @@ export class Chat {
     const started = performance.now();
     const prompt = structured(principal, wish, prepared);
     const degraded = new Set(prepared.found.flatMap((search) => search.degraded));
-    const answerers = {
-      generative: this.models.generative,
-      extractive: this.extractive,
-      timeoutMs: this.models.timeoutMs,
-    };
+    const answerers = { generative: this.models.generative, extractive: this.extractive };
     const given = await answer(
       prompt,
       answerers,

@@ -58,7 +58,9 @@ export class EventStream {
     this.output.end();
   }
 
+  /** After the event that ends the stream nothing is written, whatever is still under way. */
   private write(event: string, data: unknown): void {
-    if (!this.output.destroyed) this.output.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    if (!this.output.destroyed && !this.output.writableEnded)
+      this.output.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   }
 }

@@ -67,9 +67,9 @@ export class Articles {
     }
     const document = await findByExternalId(tx, principal, base.id, change.externalId);
     if (!document) return this.remember(tx, base.id, change, principal);
-    await tx.run('update document set source_updated_at = $2 where id = $1', [document.id, change.updatedAt]);
     const end = change.action === 'deleted' ? deleteDocument : unpublishDocument;
     await end(tx, principal, base.id, document.id, requestId);
+    await tx.run('update document set source_updated_at = $2 where id = $1', [document.id, change.updatedAt]);
   }
 
   /** An article that was never here is gone already: marked, or a late event would bring it in after its end. */

@@ -14,21 +14,25 @@ interface Group {
 const SECTION_CHARS = 200;
 
 /**
- * Cuts a parsed document into passages. Pure, linear in the text. A chunk never crosses a page or leaves its section, and
- * a heading stands at the beginning of the chunk that follows it.
+ * Cuts a parsed document into passages, one after the other as they are asked for. Pure, linear in the text. A chunk never
+ * crosses a page or leaves its section, and a heading stands at the beginning of the chunk that follows it.
  */
-export function chunk(parsed: ParsedDocument, sizes: ChunkSizes = defaultChunking): Passage[] {
+export function* passagesOf(parsed: ParsedDocument, sizes: ChunkSizes = defaultChunking): Generator<Passage> {
   const { maxChars } = sizes;
   const targetChars = Math.min(sizes.targetChars, maxChars);
   if (!(targetChars >= 1)) throw new RangeError(`chunk sizes must be positive: ${targetChars}, ${maxChars}`);
-  const chunks: Passage[] = [];
+  let ordinal = 0;
   for (const group of groupBlocks(parsed)) {
     for (const { start, end } of packGroup(parsed.text, group, { targetChars, maxChars })) {
       const { section, page } = group;
-      chunks.push({ ordinal: chunks.length, section, page, start, end, text: parsed.text.slice(start, end) });
+      yield { ordinal: ordinal++, section, page, start, end, text: parsed.text.slice(start, end) };
     }
   }
-  return chunks;
+}
+
+/** All of them at once. */
+export function chunk(parsed: ParsedDocument, sizes?: ChunkSizes): Passage[] {
+  return [...passagesOf(parsed, sizes)];
 }
 
 function* groupBlocks({ text, blocks }: ParsedDocument): Generator<Group> {

@@ -1,15 +1,19 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
-import { Chunks, contextHash, inContext, type Passage, vectorLiteral } from '../knowledge/chunks.js';
+import { Chunks, type Passage } from '../knowledge/chunks.js';
 import { Indexes } from '../knowledge/indexes.js';
+import { Postings } from '../knowledge/postings.js';
 import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { BlobStore } from '../platform/blobs.js';
+import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
-import { chunk } from './chunk.js';
+import { ProviderFailure } from '../platform/models/provider-failure.js';
+import { mapInSlices } from '../platform/slices.js';
+import { passagesOf } from './chunk.js';
+import { embedPassages } from './embed-passages.js';
 import { defaultParseLimits, parseInChild } from './parsers/parse-in-child.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
 
@@ -21,8 +25,9 @@ interface Receipt {
   ms: { parsing: number; chunking: number; embedding: number };
 }
 
-const batchSize = 64;
-const heartbeatMs = 30_000;
+// Between two attempts while a provider is down that does not say when it may be asked again, and the longest it may say.
+const outageMs = 15_000;
+const longestOutageMs = 600_000;
 
 /** One revision from its stored bytes to staged chunks. */
 @Injectable()
@@ -32,6 +37,7 @@ export class Ingestion {
     private readonly blobs: BlobStore,
     private readonly indexes: Indexes,
     private readonly chunks: Chunks,
+    private readonly postings: Postings,
     private readonly embedder: Embedder,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Config,
@@ -40,24 +46,30 @@ export class Ingestion {
 
   /**
    * Safe to run twice and at the same time: whoever does not get the lease stops. A failure that cannot pass ends the
-   * revision with its name; any other gives the lease back and is tried again later.
+   * revision with its name. While the embedding model is down the revision waits, however long; after any other failure
+   * it is tried again, though not for ever.
+   * @returns whether the lease was to be had
    */
-  async ingest(revisionId: string): Promise<void> {
+  async ingest(revisionId: string): Promise<boolean> {
     const revision = await this.revisions.claim(revisionId);
-    if (!revision) return; // done, superseded, or held by another worker
+    if (!revision) return false; // done, superseded, or held by another worker
     const abort = new AbortController();
-    const beat = setInterval(() => void this.beat(revision, abort), heartbeatMs);
+    const beat = setInterval(() => void this.beat(revision, abort), (this.config.workers.leaseSeconds * 1000) / 3);
     try {
       await this.carryOut(revision, abort.signal);
     } catch (error) {
-      if (error instanceof LeaseLost || abort.signal.aborted) return;
+      if (error instanceof LeaseLost || abort.signal.aborted) return true;
       const about = { revision: revision.id, document: revision.documentId, requestId: revision.requestId };
       this.logger.warn({ err: error, ...about }, 'an attempt to ingest failed');
       if (error instanceof PermanentFailure) await this.revisions.fail(revision, error);
-      else await this.revisions.release(revision);
+      else if (error instanceof ProviderFailure && error.kind === 'passing') {
+        const waitMs = Math.min(error.retryAfterMs ?? outageMs, longestOutageMs);
+        await this.revisions.postpone(revision, waitMs);
+      } else await this.revisions.release(revision);
     } finally {
       clearInterval(beat);
     }
+    return true;
   }
 
   /** A heartbeat that fails for another reason than a lost lease may succeed the next time: the lease lasts for three. */
@@ -70,26 +82,30 @@ export class Ingestion {
   }
 
   private async carryOut(revision: LeasedRevision, signal: AbortSignal): Promise<void> {
+    const model = this.modelOf(revision);
+    model.check();
     const clock = stopwatch();
+    await boundary('parse.begun', revision.documentId);
     const { contentType, parsed } = await this.parse(revision, signal);
     await this.keep(revision, contentType, parsed);
+    await boundary('parse.kept', revision.documentId);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
-    const passages = chunk(parsed, revision.pipeline.chunking);
+    const passages = await mapInSlices(passagesOf(parsed, revision.pipeline.chunking), (passage) => passage);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();
-    const model = this.embedder.find(revision.pipeline.embedding.model);
-    if (!model) {
-      const name = revision.pipeline.embedding.model;
-      throw new PermanentFailure(
-        'model_unavailable',
-        `This knowledge base is built with ${name}, which is not configured here.`,
-        true,
-      );
-    }
     const counts = await this.embed(revision, model, passages);
     const receipt: Receipt = { ...counts, ms: { parsing, chunking, embedding: clock() } };
     await this.revisions.stage(revision, { ...receipt }, parsed.title);
+    await boundary('revision.staged', revision.documentId);
+  }
+
+  private modelOf({ pipeline }: LeasedRevision): EmbeddingModel {
+    const { model: name } = pipeline.embedding;
+    const model = this.embedder.find(name);
+    if (model) return model;
+    const sentence = `This knowledge base is built with ${name}, which is not configured here.`;
+    throw new PermanentFailure('model_unavailable', sentence, true);
   }
 
   private async parse(revision: LeasedRevision, signal: AbortSignal) {
@@ -112,7 +128,6 @@ export class Ingestion {
     });
   }
 
-  /** Batch by batch: copies the vectors this index has, asks the model for the others, stores both. */
   private async embed(
     revision: LeasedRevision,
     model: EmbeddingModel,
@@ -120,29 +135,12 @@ export class Ingestion {
   ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
     const indexId = await this.indexes.ensure(revision, revision.knowledgeBaseId, revision.pipeline, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
-    await this.chunks.clear(revision, indexId);
-    let embedded = 0;
-    let characters = 0;
-    for (let start = 0; start < passages.length; start += batchSize) {
-      const batch = passages.slice(start, start + batchSize);
-      const known = await this.chunks.knownVectors(revision, indexId, batch);
-      const missing = batch.filter((passage) => !known.has(contextHash(passage).toString('hex')));
-      const vectors = await model.embed(missing.map(inContext));
-      missing.forEach((passage, place) =>
-        known.set(contextHash(passage).toString('hex'), vectorLiteral(vectors[place] ?? [])),
-      );
-      const literals = batch.map((passage) => known.get(contextHash(passage).toString('hex')) ?? '');
-      await this.chunks.stage(revision, indexId, batch, literals);
-      await this.revisions.advance(
-        revision,
-        'embedding',
-        Math.min(start + batchSize, passages.length),
-        passages.length,
-      );
-      embedded += missing.length;
-      characters += missing.reduce((sum, passage) => sum + inContext(passage).length, 0);
-      await nextTurn(); // the built-in vectors are made on this thread: let requests in between
-    }
+    const { embedded, characters } = await embedPassages(revision, indexId, passages, model, {
+      chunks: this.chunks,
+      revisions: this.revisions,
+    });
+    await this.chunks.trim(revision, indexId, passages.length);
+    await this.postings.write(revision, indexId, passages);
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },

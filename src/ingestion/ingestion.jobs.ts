@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Relay } from '../events/relay.js';
+import { Turns } from '../knowledge/turns.js';
 import { Database } from '../platform/database.js';
 import { readId } from '../platform/ids.js';
 import { defineJob } from '../platform/jobs/definition.js';
@@ -10,6 +11,8 @@ import { Ingestion } from './ingest.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
 
+// One reminder for each revision that waits. Which of them is worked on when it comes is the database's choice: a queue
+// that is first in, first out would have one tenant wait for all of another's backlog.
 export const ingestJob = defineJob<{ revisionId: string }>({
   name: 'ingest',
   queue: 'heavy',
@@ -17,11 +20,13 @@ export const ingestJob = defineJob<{ revisionId: string }>({
   key: ({ revisionId }) => revisionId,
 });
 
-// Without a key: a reminder that comes while a publish is running must not be taken for that one.
-export const publishJob = defineJob<{ knowledgeBaseId: string; tenantId: string }>({
+// The reminders of one moment are one job, or a bulk load would publish a thousand times over. One that comes while a
+// publish is running belongs to a later moment and is not taken for it.
+export const publishJob = defineJob<{ knowledgeBaseId: string; tenantId: string; moment: number }>({
   name: 'publish',
   queue: 'light',
   attempts: 5,
+  key: ({ knowledgeBaseId, moment }) => `${knowledgeBaseId} ${moment}`,
 });
 
 export const purgeJob = defineJob<{ documentId: string }>({
@@ -31,8 +36,11 @@ export const purgeJob = defineJob<{ documentId: string }>({
   key: ({ documentId }) => documentId,
 });
 
+// How often another worker may be quicker with the same revision before the rest is left to its own reminders.
+const picks = 10;
+
 // Long enough for a burst of uploads to share a version, short enough to go unnoticed after a single one.
-const publishDelayMs = 150;
+const publishDelayMs = 100;
 
 /** Which event leads to which job, and the sweeps that find what the queue forgot. */
 @Injectable()
@@ -41,6 +49,7 @@ export class IngestionJobs {
     relay: Relay,
     private readonly queue: JobQueue,
     private readonly database: Database,
+    private readonly turns: Turns,
     private readonly ingestion: Ingestion,
     private readonly publishing: Publishing,
     private readonly purging: Purging,
@@ -59,12 +68,22 @@ export class IngestionJobs {
   }
 
   @Handles(ingestJob)
-  async ingest({ revisionId }: { revisionId: string }): Promise<void> {
-    await this.ingestion.ingest(revisionId);
+  async ingest(_reminder: { revisionId: string }): Promise<void> {
+    for (let pick = 0; pick < picks; pick++) {
+      const revisionId = await this.turns.next();
+      if (revisionId === null || (await this.ingestion.ingest(revisionId))) return;
+    }
   }
 
   @Handles(publishJob)
-  async publish({ knowledgeBaseId, tenantId }: { knowledgeBaseId: string; tenantId: string }): Promise<void> {
+  async publish({
+    knowledgeBaseId,
+    tenantId,
+  }: {
+    knowledgeBaseId: string;
+    tenantId: string;
+    moment: number;
+  }): Promise<void> {
     await this.publishing.publish(knowledgeBaseId, { tenantId });
   }
 
@@ -104,6 +123,8 @@ export class IngestionJobs {
   }
 
   private remindToPublish(knowledgeBaseId: string, tenantId: string): Promise<void> {
-    return this.queue.add(publishJob, { knowledgeBaseId, tenantId }, { delayMs: publishDelayMs });
+    const moment = Math.ceil(Date.now() / publishDelayMs) + 1;
+    const delayMs = moment * publishDelayMs - Date.now();
+    return this.queue.add(publishJob, { knowledgeBaseId, tenantId, moment }, { delayMs });
   }
 }

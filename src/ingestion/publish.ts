@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { record } from '../events/outbox.js';
 import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
+import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 
@@ -38,19 +39,23 @@ export class Publishing {
         if (base.active_version !== base.last_version) await buildOn(tx, indexId, base.active_version, number);
         await showAndHide(tx, indexId, number, changes);
       }
+      await boundary('publish.swapping', knowledgeBaseId);
       await activate(tx, scope, knowledgeBaseId, base, number, indexId, changes);
       await settle(tx, scope, knowledgeBaseId, number, changes);
     });
+    await boundary('publish.committed', knowledgeBaseId);
   }
 }
 
 /**
+ * Not against the key: a new document of the base only refers to it, and need not wait until the publish is done.
+ *
  * Two statements on purpose: after waiting for another publish, a join would be checked again with the version that was
  * active before it, find nothing, and this publish would silently not happen.
  */
 async function lockBase(tx: Transaction, id: string): Promise<Base | null> {
   const pointer = await tx.row<Omit<Base, 'index_id'>>(
-    'select active_version, last_version from knowledge_base where id = $1 and deleted_at is null for update',
+    'select active_version, last_version from knowledge_base where id = $1 and deleted_at is null for no key update',
     [id],
   );
   if (!pointer) return null;
@@ -63,16 +68,30 @@ async function lockBase(tx: Transaction, id: string): Promise<Base | null> {
   return { ...pointer, index_id: index?.id ?? null };
 }
 
-/** Takes the changes off the list; with them, the index each staged revision stands in. */
-function takePending(tx: Transaction, id: string): Promise<Change[]> {
+/**
+ * Takes the changes off the list; with them, the index each staged revision stands in. Rows are locked in the order in
+ * which staging and deleting lock them, revisions before documents before changes, or each would wait for the other. What
+ * was staged between the statements stays on the list: its own reminder is on its way.
+ */
+async function takePending(tx: Transaction, id: string): Promise<Change[]> {
+  const revisions = await tx.rows<{ id: string }>(
+    `select r.id from revision r join pending_change p on p.document_id = r.document_id
+     where p.knowledge_base_id = $1 and r.status in ('staged', 'ready') order by r.id for no key update of r`,
+    [id],
+  );
+  const documents = await tx.rows<{ id: string }>(
+    `select d.id from document d join pending_change p on p.document_id = d.id
+     where p.knowledge_base_id = $1 and d.deleted_at is null order by d.id for no key update of d`,
+    [id],
+  );
   return tx.rows<Change>(
-    `with taken as (delete from pending_change p using document d
-       where p.knowledge_base_id = $1 and d.id = p.document_id and d.deleted_at is null
-       returning p.document_id, p.kind, p.revision_id)
+    `with taken as (delete from pending_change where knowledge_base_id = $1 and document_id = any($2::uuid[])
+         and (revision_id is null or revision_id = any($3::uuid[]))
+       returning document_id, kind, revision_id)
      select t.*, (select i.id from knowledge_index i where i.knowledge_base_id = $1 and exists
        (select from chunk c where c.index_id = i.id and c.revision_id = t.revision_id) order by i.id desc limit 1) as index_id
      from taken t`,
-    [id],
+    [id, documents.map((document) => document.id), revisions.map((revision) => revision.id)],
   );
 }
 

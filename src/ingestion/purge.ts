@@ -57,5 +57,7 @@ async function deleteChunks(tx: Transaction, documentId: string): Promise<void> 
       [id, documentId],
     );
     await tx.run('delete from chunk where index_id = $1 and document_id = $2', [id, documentId]);
+    // Its postings go with the next merge of their segments, which a sweep sets going.
+    await tx.run('delete from segment_revision where index_id = $1 and document_id = $2', [id, documentId]);
   }
 }

@@ -12,12 +12,14 @@ import { openBase } from '../knowledge/knowledge-bases.js';
 import { type Submission, submit } from '../knowledge/submit.js';
 import { BlobClaims } from '../platform/blob-claims.js';
 import { BlobStore } from '../platform/blobs.js';
+import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
 import { Idempotency, type IdempotentRequest, isMultipart } from '../platform/http/idempotency.js';
 import { validation } from '../platform/http/validation.js';
 import type { StagedBlob } from '../platform/staging.js';
 import { receive } from './multipart.js';
 import { JsonDocumentDto, UploadFieldsDto } from './upload.dto.js';
+import { UploadLimits } from './upload-limits.js';
 
 /** The way in: bytes staged and checked, then to the blob store, then {document, revision, event} in one transaction, then 202. */
 @ApiTags('documents')
@@ -28,6 +30,7 @@ export class UploadController {
     private readonly database: Database,
     private readonly blobs: BlobStore,
     private readonly claims: BlobClaims,
+    private readonly limits: UploadLimits,
     private readonly idempotency: Idempotency,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -58,9 +61,11 @@ export class UploadController {
   ) {
     // A base that is not there is said before a large file is taken.
     await this.database.as(principal, (tx) => openBase(tx, principal, kb));
-    return isMultipart(request)
-      ? this.takeFile(principal, kb, request, reply)
-      : this.takeJson(principal, kb, request, reply, body);
+    return this.limits.admit(principal, () =>
+      isMultipart(request)
+        ? this.takeFile(principal, kb, request, reply)
+        : this.takeJson(principal, kb, request, reply, body),
+    );
   }
 
   private async takeFile(principal: Principal, kb: string, request: IdempotentRequest, reply: FastifyReply) {
@@ -98,6 +103,8 @@ export class UploadController {
     const { document, unchanged, queued } = await this.claims.keep(principal, staged, async (tx) =>
       submit(tx, principal, await openBase(tx, principal, kb), wish),
     );
+    await boundary('upload.committed');
+    if (queued) this.limits.queued(principal);
     void reply.status(queued ? 202 : 200);
     return { ...showDocument(document), unchanged };
   }

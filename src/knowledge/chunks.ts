@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import pgvector from 'pgvector';
 import { v5 } from 'uuid';
+import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
+import { mapInSlices } from '../platform/slices.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
-import { frequencies, terms, termVector } from './terms.js';
+import { terms } from './terms.js';
 
 /** A passage as it was cut: `text` stands at [start, end) of the revision's stored text. */
 export interface Passage {
@@ -22,6 +24,15 @@ export const inContext = (passage: Passage): string => [...passage.section, pass
 /** Two passages with the same hash have the same vector: it is copied, not bought again. */
 export const contextHash = (passage: Passage): Buffer => createHash('sha256').update(inContext(passage)).digest();
 
+/** The id follows from what the chunk is, so that doing it again after a crash writes the same row. */
+export const chunkId = (revisionId: string, ordinal: number): string => v5(`${ordinal}`, revisionId);
+
+/** A vector that need not be bought: a pgvector literal. `own`: an attempt at this very revision, since killed, paid for it. */
+interface KnownVector {
+  literal: string;
+  own: boolean;
+}
+
 /** Chunks while no version shows them yet: written under the revision's lease, invisible until published. */
 @Injectable()
 export class Chunks {
@@ -30,32 +41,40 @@ export class Chunks {
     private readonly revisions: Revisions,
   ) {}
 
-  /** Throws away what an earlier attempt at this revision left. @throws LeaseLost */
-  async clear(revision: LeasedRevision, indexId: number): Promise<void> {
+  /**
+   * Throws away what an earlier attempt at this revision, which cut it otherwise, left behind the last passage.
+   * @throws LeaseLost
+   */
+  async trim(revision: LeasedRevision, indexId: number, passages: number): Promise<void> {
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'leases = leases', []);
       await tx.run(
-        `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and c.revision_id = $2 and isempty(c.visible)`,
-        [indexId, revision.id],
+        `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id
+           and c.revision_id = $2 and c.ordinal >= $3 and isempty(c.visible)`,
+        [indexId, revision.id, passages],
       );
-      await tx.run('delete from chunk where index_id = $1 and revision_id = $2 and isempty(visible)', [
-        indexId,
-        revision.id,
-      ]);
+      await tx.run(
+        'delete from chunk where index_id = $1 and revision_id = $2 and ordinal >= $3 and isempty(visible)',
+        [indexId, revision.id, passages],
+      );
     });
   }
 
   /** @returns by hash in hex, the vectors that this index already has for these passages */
-  async knownVectors(revision: LeasedRevision, indexId: number, passages: Passage[]): Promise<Map<string, string>> {
+  async knownVectors(
+    revision: LeasedRevision,
+    indexId: number,
+    passages: Passage[],
+  ): Promise<Map<string, KnownVector>> {
     const rows = await this.database.as(revision, (tx) =>
-      tx.rows<{ hash: string; embedding: string }>(
-        `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, v.embedding::text
+      tx.rows<{ hash: string } & KnownVector>(
+        `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, v.embedding::text as literal, c.revision_id = $3 as own
          from chunk c join chunk_vector v on v.index_id = c.index_id and v.chunk_id = c.id
-         where c.index_id = $1 and c.text_hash = any($2::bytea[]) and c.revision_id <> $3`,
+         where c.index_id = $1 and c.text_hash = any($2::bytea[]) order by c.text_hash, own`,
         [indexId, passages.map(contextHash), revision.id],
       ),
     );
-    return new Map(rows.map(({ hash, embedding }) => [hash, embedding]));
+    return new Map(rows.map(({ hash, ...vector }) => [hash, vector]));
   }
 
   /** How many chunks that answer for this document now have no counterpart among the new passages. */
@@ -70,23 +89,29 @@ export class Chunks {
     return Number(row?.count ?? 0);
   }
 
-  /** Stores passages with their vectors (pgvector literals, in order). @throws LeaseLost */
+  /**
+   * Stores passages with their vectors (pgvector literals, in order), over those of an attempt that was killed.
+   * @throws LeaseLost
+   */
   async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: string[]): Promise<void> {
-    const rows = passages.map((passage) => toRow(revision, passage));
+    const rows = await mapInSlices(passages, (passage) => toRow(revision, passage));
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'leases = leases', []);
       await tx.run(
-        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, text, text_hash, tokens, terms)
+        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, text, text_hash, tokens)
          select $1, r.id, $2, $3, $4, r.ordinal, array(select jsonb_array_elements_text(r.section)), r.page, r.start, r."end", r.text,
-                decode(r.hash, 'hex'), r.tokens, r.terms::sparsevec
-         from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, text text, hash text, tokens int, terms text)
-         on conflict (index_id, id) do nothing`,
+                decode(r.hash, 'hex'), r.tokens
+         from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, text text, hash text, tokens int)
+         on conflict (index_id, id) do update set section = excluded.section, page = excluded.page, start_offset = excluded.start_offset,
+           end_offset = excluded.end_offset, text = excluded.text, text_hash = excluded.text_hash, tokens = excluded.tokens
+           where isempty(chunk.visible)`,
         [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows)],
       );
+      await boundary('chunks.half-stored', revision.documentId);
       await tx.run(
         `insert into chunk_vector (index_id, chunk_id, tenant_id, embedding)
          select $1, id, $2, embedding::vector from unnest($3::uuid[], $4::text[]) as r(id, embedding)
-         on conflict (index_id, chunk_id) do nothing`,
+         on conflict (index_id, chunk_id) do update set embedding = excluded.embedding`,
         [indexId, revision.tenantId, rows.map(({ id }) => id), vectors],
       );
     });
@@ -96,14 +121,10 @@ export class Chunks {
 export const vectorLiteral = (vector: number[]): string => pgvector.toSql(vector) as string;
 
 function toRow(revision: LeasedRevision, passage: Passage) {
-  const found = terms(inContext(passage));
-  // The id follows from what the chunk is, so that doing it again after a crash writes the same row.
-  const id = v5(`${passage.ordinal}`, revision.id);
   return {
     ...passage,
-    id,
+    id: chunkId(revision.id, passage.ordinal),
     hash: contextHash(passage).toString('hex'),
-    tokens: found.length,
-    terms: termVector(frequencies(found)),
+    tokens: terms(inContext(passage)).length,
   };
 }

@@ -36,12 +36,13 @@ export async function changeDetails(
     canonical(metadata) !== canonical(document.metadata);
   const access = wish.access !== undefined && !sameAccess(wish.access, document.access);
   const held = heldDetails(wish);
-  if (details || wish.title !== undefined) await writeDetails(tx, document.id, held);
-  // What is said now is newer than what a revision on its way brings along.
+  // What is said now is newer than what a revision on its way brings along. Revisions before their document, as staging
+  // and publishing lock them too.
   await tx.run(
     `update revision set details = details - $2::text[] where document_id = $1 and details <> '{}' and status not in ('ready', 'failed')`,
     [document.id, Object.keys(held)],
   );
+  if (details || wish.title !== undefined) await writeDetails(tx, document.id, held);
   if (access && wish.access) await writeAccess(tx, principal.tenantId, document.id, wish.access);
   return details || access;
 }

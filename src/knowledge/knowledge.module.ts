@@ -7,13 +7,28 @@ import { DocumentsController } from './documents.controller.js';
 import { Indexes } from './indexes.js';
 import { KnowledgeBases } from './knowledge-bases.js';
 import { KnowledgeBasesController } from './knowledge-bases.controller.js';
+import { Postings } from './postings.js';
 import { Revisions } from './revisions.js';
+import { SegmentMerging } from './segment-merging.js';
+import { Turns } from './turns.js';
 import { Versions } from './versions.js';
 
 @Global()
 @Module({
   controllers: [KnowledgeBasesController, DocumentsController],
-  providers: [KnowledgeBases, Documents, DocumentChanges, Content, Revisions, Indexes, Chunks, Versions],
-  exports: [Revisions, Indexes, Chunks],
+  providers: [
+    KnowledgeBases,
+    Documents,
+    DocumentChanges,
+    Content,
+    Revisions,
+    Turns,
+    Indexes,
+    Chunks,
+    Postings,
+    SegmentMerging,
+    Versions,
+  ],
+  exports: [Revisions, Turns, Indexes, Chunks, Postings, SegmentMerging],
 })
 export class KnowledgeModule {}

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
 import { record } from '../events/outbox.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
@@ -46,14 +47,20 @@ interface LeaseRow {
 /** Somebody else has the revision now, or it is no longer wanted: whoever gets this stops without a word. */
 export class LeaseLost extends Error {}
 
-const leaseSeconds = 90;
 const maxLeases = 5;
 const maxTries = 20;
 
 /** The life of a revision, each step a compare-and-set under its lease. */
 @Injectable()
 export class Revisions {
-  constructor(private readonly database: Database) {}
+  private readonly leaseSeconds: number;
+
+  constructor(
+    private readonly database: Database,
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.leaseSeconds = config.workers.leaseSeconds;
+  }
 
   /**
    * Takes the lease on a revision that waits, or whose worker has gone silent.
@@ -80,7 +87,7 @@ export class Revisions {
         return null;
       }
       await tx.run(
-        `update revision set status = 'parsing', lease_token = $2, lease_expires_at = now() + make_interval(secs => ${leaseSeconds}),
+        `update revision set status = 'parsing', lease_token = $2, lease_expires_at = now() + make_interval(secs => ${this.leaseSeconds}),
            leases = leases + 1, done = 0, total = 0 where id = $1`,
         [id, held.lease],
       );
@@ -104,7 +111,7 @@ export class Revisions {
   /** Inside a transaction that writes for this revision: proves that the lease still holds. @throws LeaseLost */
   async hold(tx: Transaction, revision: LeasedRevision, set: string, parameters: unknown[]): Promise<void> {
     const held = await tx.run(
-      `update revision set lease_expires_at = now() + make_interval(secs => ${leaseSeconds}), ${set} where id = $1 and lease_token = $2`,
+      `update revision set lease_expires_at = now() + make_interval(secs => ${this.leaseSeconds}), ${set} where id = $1 and lease_token = $2`,
       [revision.id, revision.lease, ...parameters],
     );
     if (held === 0) throw new LeaseLost(`the lease on revision ${revision.id} is gone`);
@@ -161,6 +168,20 @@ export class Revisions {
         await this.end(tx, revision, new PermanentFailure('gave_up', sentence, true));
       }
     });
+  }
+
+  /**
+   * Gives the lease back while something that every document needs is down: that says nothing about this one, so it does
+   * not count as a lease, and as one try however often it happens (one, so that its processing is announced only once).
+   */
+  async postpone(revision: LeasedRevision, waitMs: number): Promise<void> {
+    await this.database.as(revision, (tx) =>
+      tx.run(
+        `update revision set status = 'queued', lease_token = null, leases = greatest(leases - 1, 0), done = 0, total = 0,
+           tries = greatest(tries, 1), lease_expires_at = now() + make_interval(secs => $3) where id = $1 and lease_token = $2`,
+        [revision.id, revision.lease, waitMs / 1000],
+      ),
+    );
   }
 
   /** Ends the lease and the waiting time of every unfinished revision: the next sweep announces them all. */

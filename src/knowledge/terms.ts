@@ -59,6 +59,9 @@ export function termVector(counts: ReadonlyMap<string, number>): string {
   return pgvector.toSql(new pgvector.SparseVector(new Map([...places].sort(([a], [b]) => a - b)), termSpace));
 }
 
+/** The place of a term in a term vector, counted from 1 as pgvector writes it. */
+export const placeOf = (term: string): number => place(term) + 1;
+
 /** FNV-1a over UTF-16 units, 32 bits; two of 100,000 distinct terms meet in one place about five times. */
 function place(term: string): number {
   let hash = 0x811c9dc5;

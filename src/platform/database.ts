@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import { DataSource, type EntityManager, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
 
 /** Whose rows a transaction may touch: the tenant's id, a UUID. */
@@ -34,6 +35,14 @@ export class Transaction {
   }
 }
 
+// A row or advisory lock that somebody holds for longer than this is not waited for: the request comes back, the job is
+// tried again. Without it, a few stuck rows would take every connection of the process.
+const lockWait = '4s';
+
+/** Two transactions met, and the server ended this one so that the other could go on: from the start, it may succeed. */
+const met = ({ code }: Error & { code?: string }) => code === '40001' || code === '40P01';
+const again = retry(handleWhen(met), { maxAttempts: 3, backoff: new ExponentialBackoff({ initialDelay: 20 }) });
+
 /**
  * The only door to the database. Every transaction acts under a role that cannot bypass row-level security:
  * `lectern_app` sees the rows of one tenant, `lectern_system` sees only the columns it was granted (keys to look up,
@@ -44,9 +53,17 @@ export class Transaction {
 export class Database {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Runs `work` in one transaction that sees the rows of this tenant and no others. */
+  /**
+   * Runs `work` in one transaction that sees the rows of this tenant and no others. Where transactions met (a deadlock,
+   * a serialization failure) all of `work` runs again, three times at most.
+   */
   as<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.transaction('lectern_app', scope.tenantId, work);
+  }
+
+  /** As {@link as}, on one snapshot: every statement sees what was committed when the first began. For reading only. */
+  snapshot<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.transaction('lectern_app', scope.tenantId, work, 'REPEATABLE READ');
   }
 
   /** Runs `work` in one transaction across tenants, with the few columns that the service's own chores need. */
@@ -59,11 +76,21 @@ export class Database {
     return this.dataSource.transaction((manager) => work(new Transaction(manager)));
   }
 
-  private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.dataSource.transaction(async (manager) => {
-      await manager.query(`set local role ${role}`);
-      await manager.query(`select set_config('app.tenant_id', $1, true)`, [tenantId]);
-      return work(new Transaction(manager));
-    });
+  private transaction<T>(
+    role: string,
+    tenantId: string,
+    work: (tx: Transaction) => Promise<T>,
+    isolation: 'READ COMMITTED' | 'REPEATABLE READ' = 'READ COMMITTED',
+  ): Promise<T> {
+    return again.execute(() =>
+      this.dataSource.transaction(isolation, async (manager) => {
+        await manager.query(`set local role ${role}`);
+        await manager.query(`select set_config('app.tenant_id', $1, true), set_config('lock_timeout', $2, true)`, [
+          tenantId,
+          lockWait,
+        ]);
+        return work(new Transaction(manager));
+      }),
+    );
   }
 }

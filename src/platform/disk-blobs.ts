@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ApiError } from '../errors.js';
 import { BlobStore, type ListedBlob } from './blobs.js';
+import { boundary } from './boundary.js';
 import { asStorageError, missing, namesIn, type StagedBlob, Staging } from './staging.js';
 
 const incoming = 'incoming';
@@ -20,6 +21,7 @@ export class DiskBlobs extends BlobStore {
     try {
       await mkdir(folder, { recursive: true });
       await rename(path, join(folder, hash));
+      await boundary('blob.renamed');
       await syncFolder(folder);
     } catch (error) {
       throw asStorageError(error);

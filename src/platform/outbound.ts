@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import ipaddr from 'ipaddr.js';
-import { Agent, request } from 'undici';
+import { Agent, buildConnector, request } from 'undici';
 import { CONFIG, type Config } from '../config.js';
 import { ApiError } from '../errors.js';
 
@@ -13,19 +13,33 @@ export interface OutboundAnswer {
   body: string;
 }
 
+/** @returns every address that a name has, none when it has none */
+export type Resolve = (name: string) => Promise<string[]>;
+
 const keptBytes = 4096;
+const globalUnicast = ipaddr.parseCIDR('2000::/3');
 const connectMs = 5000;
-const totalMs = 15_000;
+
+const askSystem: Resolve = (name) =>
+  lookup(name, { all: true }).then(
+    (all) => all.map(({ address }) => address),
+    () => [],
+  );
 
 /**
  * The only way out to an address that a user chose. A name is resolved, every address it has is judged, and the one that
- * was judged is the one that is dialled; redirects are not followed; time and size are capped.
+ * was judged is the one that is dialled; the one that answered is judged again before a byte is sent (undici asks no
+ * lookup hook for a literal address); redirects are not followed; time and size are capped.
  */
 @Injectable()
 export class OutboundClient {
   private readonly allowed: [ipaddr.IPv4 | ipaddr.IPv6, number][];
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(
+    @Inject(CONFIG) config: Config,
+    @Optional() private readonly resolveName: Resolve = askSystem,
+    @Optional() private readonly totalMs: number = 15_000,
+  ) {
     this.allowed = config.outboundAllow.map((range) => ipaddr.parseCIDR(range));
   }
 
@@ -37,12 +51,8 @@ export class OutboundClient {
   /** @throws ApiError url_not_allowed, or the network's error */
   async post(url: string, headers: Record<string, string>, body: string): Promise<OutboundAnswer> {
     const address = await this.resolve(url);
-    const agent = new Agent({
-      connect: { lookup: always(address), timeout: connectMs },
-      maxResponseSize: -1,
-      allowH2: false,
-    });
-    const signal = AbortSignal.timeout(totalMs);
+    const agent = new Agent({ connect: this.dial(address), maxResponseSize: -1, allowH2: false });
+    const signal = AbortSignal.timeout(this.totalMs);
     try {
       const answer = await request(url, {
         method: 'POST',
@@ -50,13 +60,25 @@ export class OutboundClient {
         body,
         dispatcher: agent,
         signal,
-        headersTimeout: totalMs,
-        bodyTimeout: totalMs,
+        headersTimeout: this.totalMs,
+        bodyTimeout: this.totalMs,
       });
       return { status: answer.statusCode, headers: answer.headers, body: await head(answer.body) };
     } finally {
       await agent.destroy();
     }
+  }
+
+  /** Connects to the address that was judged, and gives the connection out only if it leads to one that is permitted. */
+  private dial(address: string): buildConnector.connector {
+    const connect = buildConnector({ lookup: always(address), timeout: connectMs, allowH2: false });
+    return (options, done) =>
+      connect(options, (...[error, socket]) => {
+        if (error) return done(error, null);
+        if (this.permits(socket.remoteAddress ?? '', options.protocol === 'https:')) return done(null, socket);
+        socket.destroy();
+        done(refused(), null);
+      });
   }
 
   /** @returns the address to dial */
@@ -66,31 +88,29 @@ export class OutboundClient {
       throw new ApiError('url_not_allowed', 'An https address without user name is required.');
     }
     const host = url.hostname.replace(/^\[|\]$/g, '');
-    const addresses = isIP(host)
-      ? [host]
-      : await lookup(host, { all: true }).then(
-          (all) => all.map(({ address }) => address),
-          () => [],
-        );
+    const addresses = isIP(host) ? [host] : await this.resolveName(host);
     const [first] = addresses;
     const secure = url.protocol === 'https:';
     if (first === undefined || !addresses.every((address) => this.permits(address, secure))) {
-      throw new ApiError(
-        'url_not_allowed',
-        'Only public https addresses are called, and the ranges in OUTBOUND_ALLOW_CIDRS.',
-      );
+      throw refused();
     }
     return first;
   }
 
   /** Public addresses over https; over http, and elsewhere, only what is listed. */
   private permits(text: string, secure: boolean): boolean {
+    if (!ipaddr.isValid(text)) return false;
     const address = ipaddr.process(text);
     if (this.allowed.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits)))
       return true;
-    return secure && address.range() === 'unicast';
+    // The library takes what no range speaks of for public, such as ::127.0.0.1; what is given out is in 2000::/3.
+    const assigned = address.kind() === 'ipv4' || address.match(globalUnicast);
+    return secure && assigned && address.range() === 'unicast';
   }
 }
+
+const refused = (): ApiError =>
+  new ApiError('url_not_allowed', 'Only public https addresses are called, and the ranges in OUTBOUND_ALLOW_CIDRS.');
 
 /** Makes the connector dial the address that was judged, whatever the name says by now. */
 function always(address: string): LookupFunction {

@@ -9,6 +9,7 @@ import { Database } from './database.js';
 import { DiskBlobs } from './disk-blobs.js';
 import { HealthController } from './http/health.controller.js';
 import { Idempotency, IdempotencyInterceptor } from './http/idempotency.js';
+import { Overload } from './http/overload.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { LOGGER, type Logger } from './logger.js';
@@ -16,7 +17,8 @@ import { migrate } from './migrate.js';
 import { ChatModels } from './models/chat-models.js';
 import { Embedder } from './models/embedder.js';
 import { OutboundClient } from './outbound.js';
-import { openPool, POOL, type Pool } from './pool.js';
+import { isBackground } from './lane.js';
+import { INTERACTIVE_POOL, openInteractivePool, openPool, POOL, type Pool } from './pool.js';
 import { loadSecretBox, SecretBox } from './secrets.js';
 import { Staging } from './staging.js';
 
@@ -30,11 +32,11 @@ export class PlatformModule {
       imports: [
         DiscoveryModule,
         TypeOrmModule.forRootAsync({
-          inject: [POOL],
-          useFactory: (pool: Pool) => ({
+          inject: [INTERACTIVE_POOL, POOL],
+          useFactory: (interactive: Pool, background: Pool) => ({
             type: 'postgres' as const,
-            // TypeORM makes a pool of its own from what `driver` gives it; ours is one for all, so it gets that one.
-            driver: { Pool: sharedPool(pool) },
+            // TypeORM makes a pool of its own from what `driver` gives it; it gets ours, by what each transaction is for.
+            driver: { Pool: byLane(interactive, background) },
             autoLoadEntities: true,
             installExtensions: false,
             retryAttempts: 0,
@@ -47,6 +49,8 @@ export class PlatformModule {
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
         { provide: POOL, useFactory: () => readyPool(config, logger) },
+        // Made after the tables are up to date, which is the other pool's first work.
+        { provide: INTERACTIVE_POOL, inject: [POOL], useFactory: () => openInteractivePool(config) },
         { provide: SecretBox, useFactory: () => loadSecretBox(config.dataDir, config.secretKey) },
         { provide: BlobStore, useFactory: () => openBlobs(config) },
         BlobClaims,
@@ -55,6 +59,7 @@ export class PlatformModule {
         ChatModels,
         OutboundClient,
         Idempotency,
+        Overload,
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
       ],
@@ -62,6 +67,7 @@ export class PlatformModule {
         CONFIG,
         LOGGER,
         POOL,
+        INTERACTIVE_POOL,
         SecretBox,
         BlobStore,
         BlobClaims,
@@ -92,15 +98,19 @@ async function readyPool(config: Config, logger: Logger): Promise<Pool> {
   return pool;
 }
 
-/** A class whose instances are all the one pool, which TypeORM must not end: whoever stops the process does, last of all. */
-function sharedPool(pool: Pool) {
+/**
+ * A class whose instances stand for both pools: what runs in the background connects through its own. TypeORM must not
+ * end them: whoever stops the process does, last of all.
+ */
+function byLane(interactive: Pool, background: Pool) {
   return class {
     constructor() {
-      return new Proxy(pool, {
+      return new Proxy(interactive, {
         get: (target, name) => {
           if (name === 'end') return (done?: () => void) => done?.();
-          const value: unknown = Reflect.get(target, name, target);
-          return typeof value === 'function' ? value.bind(target) : value;
+          const pool = name === 'connect' && isBackground() ? background : target;
+          const value: unknown = Reflect.get(pool, name, pool);
+          return typeof value === 'function' ? value.bind(pool) : value;
         },
       });
     }

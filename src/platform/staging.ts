@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError } from '../errors.js';
+import { boundary } from './boundary.js';
 
 /** Bytes in a local file of their own, with the hash they had while they were written. */
 export interface StagedBlob {
@@ -27,6 +28,7 @@ export class Staging {
       transform(part: Buffer, _encoding, done) {
         size += part.length;
         hash.update(part);
+        void boundary('blob.writing');
         done(
           size > maxBytes ? new ApiError('payload_too_large', `A file may have ${maxBytes} bytes at most.`) : null,
           part,

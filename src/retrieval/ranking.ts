@@ -1,7 +1,10 @@
 import { type Principal, visibleTo } from '../access/principal.js';
+import { chunkId } from '../knowledge/chunks.js';
 import type { Transaction } from '../platform/database.js';
 import { filterCondition } from './filter.js';
-import { lexicalLeg } from './lexical.js';
+import { fuse, type Leg, type Ranked } from './fusion.js';
+import { lexicalSearch } from './lexical.js';
+import type { PostingCache } from './posting-cache.js';
 
 /** The index a version stands in, and how to ask it. */
 export interface RankingTarget {
@@ -22,7 +25,17 @@ export interface RankingWish {
   limit: number;
 }
 
-export interface RankedRow {
+/** What a caller may search: the documents, as a condition over `document d`, and the chunks of one version. */
+export interface Permitted {
+  condition: string;
+  parameters: readonly unknown[];
+  /** Written out in statements, not bound: only then does the planner leave the other indexes' partitions alone. */
+  indexId: number;
+  /** The version as SQL. */
+  version: string;
+}
+
+export interface RankedRow extends Ranked {
   chunk_id: string;
   document_id: string;
   external_id: string | null;
@@ -37,77 +50,78 @@ export interface RankedRow {
   start_offset: number;
   end_offset: number;
   text: string;
-  score: number;
-  keyword: number | null;
-  semantic: number | null;
-  coverage: number | null;
 }
 
 // How deep each leg is read before the two are joined.
 const legDepth = 100;
 
 /**
- * One statement from question to passages: filters by tenant, version, permission and metadata, ranks by BM25 and by
- * exact cosine over nothing but what is left, joins both by min-max convex combination (rank fusion lost 2.5 to 17 points
- * of nDCG@10 beside a weak leg), and limits. Text leaves the database only through it.
+ * From question to passages. Who may see what is read live, and is the first thing every leg is given: BM25 and exact
+ * cosine rank nothing else, and the text of the best leaves the database through a statement that asks once more.
+ * @param tx a transaction on one snapshot
  */
 export async function rank(
   tx: Transaction,
+  cache: PostingCache,
   principal: Principal,
   target: RankingTarget,
   wish: RankingWish,
 ): Promise<RankedRow[]> {
-  const parameters: unknown[] = [target.knowledgeBaseId, target.version, wish.limit];
-  const visible = visibleTo(principal, parameters);
-  const filter = wish.filter === undefined ? 'true' : filterCondition(wish.filter, parameters);
-  const lexical = wish.keyword ? lexicalLeg(wish.query, parameters) : null;
-  const vector = wish.vector === null ? null : `$${parameters.push(wish.vector)}::vector`;
-  if (!lexical && !vector) return [];
-  // The index's number is written out, not bound: only then does the planner leave the other indexes' partitions alone.
-  const index = Math.trunc(target.indexId);
-  const empty = 'select null::uuid as id, null::float8 as score, null::float8 as coverage where false';
-  const keyword = lexical
-    ? `select id, ${lexical.score} as score, ${lexical.coverage} as coverage
-       from (select *, ${lexical.norm} as norm from passage, totals where ${lexical.matches} offset 0) p
-       order by score desc, id limit ${legDepth}`
-    : empty;
-  const semantic = vector
-    ? `select v.chunk_id as id, 1 - (v.embedding <=> ${vector}) as score from chunk_vector v
-       where v.index_id = ${index} and v.chunk_id in (select id from passage)
-       order by v.embedding <=> ${vector}, v.chunk_id limit ${legDepth}`
-    : empty;
-  const blend = `${1 - wish.alpha} * coalesce(${minMax('k')}, 0) + ${wish.alpha} * coalesce(${minMax('s')}, 0)`;
-  // Every step is materialized and the last join looks each chunk up: nothing keeps statistics of the tables on the
-  // embedded engine, and left to itself the planner computed `totals` once a row (18 s for 9,300 chunks, now 60 ms).
-  return tx.rows<RankedRow>(
-    `with permitted as materialized (
-       select d.id ${lexical ? `, ${lexical.titleColumns}` : ''} from document d
-       where d.knowledge_base_id = $1 and ${visible} and ${filter}
-     ), passage as materialized (
-       select c.id, c.tokens::float8 as length ${lexical ? `, ${lexical.columns}` : ''}
-       from chunk c join permitted p on p.id = c.document_id where c.index_id = ${index} and c.visible @> $2::int
-     ), totals as materialized (
-       select ${lexical ? lexical.totals : '1'} from passage
-     ), keyword as materialized (${keyword}
-     ), semantic as materialized (${semantic}
-     ), fused as materialized (
-       select coalesce(k.id, s.id) as id, k.score as keyword, s.score as semantic, k.coverage,
-         ${wish.keyword && vector ? blend : 'coalesce(k.score, s.score)'} as score
-       from keyword k full join semantic s on s.id = k.id order by score desc, id limit $3
-     )
-     select f.id as chunk_id, f.score, f.keyword, f.semantic, f.coverage, d.id as document_id, d.external_id, d.title, d.source_url,
-       d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
-       c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.text
-     from fused f
-       cross join lateral (select * from chunk c where c.index_id = ${index} and c.id = f.id offset 0) c
-       join document d on d.id = c.document_id
-     order by f.score desc, f.id`,
-    parameters,
-  );
+  const permitted = permittedTo(principal, target, wish.filter);
+  const keyword = wish.keyword ? await lexicalSearch(tx, cache, permitted, wish.query, legDepth) : null;
+  const semantic = wish.vector === null ? null : await nearest(tx, permitted, wish.vector);
+  const keywordLeg: Leg | null = keyword && new Map(keyword.map((hit) => [chunkId(hit.revisionId, hit.ordinal), hit]));
+  return read(tx, permitted, fuse(keywordLeg, semantic, wish.alpha, wish.limit));
 }
 
-/** A leg's score on the scale from its worst (0) to its best (1) candidate; a single candidate is the best. */
-function minMax(leg: 'k' | 's'): string {
-  const [low, high] = [`min(${leg}.score) over ()`, `max(${leg}.score) over ()`];
-  return `case when ${high} > ${low} then (${leg}.score - ${low}) / (${high} - ${low}) when ${leg}.score is not null then 1 end`;
+function permittedTo(principal: Principal, target: RankingTarget, filter: unknown): Permitted {
+  const parameters: unknown[] = [target.knowledgeBaseId, target.version];
+  const visible = visibleTo(principal, parameters);
+  const matching = filter === undefined ? 'true' : filterCondition(filter, parameters);
+  return {
+    condition: `d.knowledge_base_id = $1 and ${visible} and ${matching}`,
+    parameters,
+    indexId: Math.trunc(target.indexId),
+    version: '$2::int',
+  };
+}
+
+/** The semantic leg: exact cosine over every chunk that is permitted. */
+async function nearest(tx: Transaction, permitted: Permitted, vector: string): Promise<Leg> {
+  const parameters = [...permitted.parameters];
+  const question = `$${parameters.push(vector)}::vector`;
+  // Materialized: nothing keeps statistics of the tables on the embedded engine, and left to itself the planner went
+  // through the vectors once a document.
+  const rows = await tx.rows<{ id: string; score: number }>(
+    `with permitted as materialized (select d.id from document d where ${permitted.condition}),
+     passage as materialized (
+       select c.id from chunk c join permitted p on p.id = c.document_id
+       where c.index_id = ${permitted.indexId} and c.visible @> ${permitted.version}
+     )
+     select v.chunk_id as id, 1 - (v.embedding <=> ${question}) as score from chunk_vector v
+     where v.index_id = ${permitted.indexId} and v.chunk_id in (select id from passage)
+     order by v.embedding <=> ${question}, v.chunk_id limit ${legDepth}`,
+    parameters,
+  );
+  return new Map(rows.map(({ id, score }) => [id, { score }]));
+}
+
+/** The text of the best, in their order. */
+async function read(tx: Transaction, permitted: Permitted, best: Ranked[]): Promise<RankedRow[]> {
+  if (best.length === 0) return [];
+  const parameters = [...permitted.parameters];
+  const ids = `$${parameters.push(best.map(({ id }) => id))}::uuid[]`;
+  const rows = await tx.rows<Omit<RankedRow, keyof Ranked>>(
+    `select c.id as chunk_id, d.id as document_id, d.external_id, d.title, d.source_url,
+       d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
+       c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.text
+     from chunk c join document d on d.id = c.document_id
+     where c.index_id = ${permitted.indexId} and c.id = any(${ids}) and c.visible @> ${permitted.version} and ${permitted.condition}`,
+    parameters,
+  );
+  const found = new Map(rows.map((row) => [row.chunk_id, row]));
+  return best.flatMap((ranked) => {
+    const row = found.get(ranked.id);
+    return row ? [{ ...row, ...ranked }] : [];
+  });
 }

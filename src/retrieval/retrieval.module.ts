@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
+import { PostingCache } from './posting-cache.js';
 import { Retrieval } from './retrieval.js';
 import { SearchController } from './search.controller.js';
 
-@Module({ controllers: [SearchController], providers: [Retrieval], exports: [Retrieval] })
+@Module({ controllers: [SearchController], providers: [PostingCache, Retrieval], exports: [Retrieval] })
 export class RetrievalModule {}

@@ -7,6 +7,7 @@ import { Database } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder } from '../platform/models/embedder.js';
+import { PostingCache } from './posting-cache.js';
 import { rank, type RankedRow, type RankingTarget } from './ranking.js';
 
 export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
@@ -61,6 +62,7 @@ export class Retrieval {
   constructor(
     private readonly database: Database,
     private readonly embedder: Embedder,
+    private readonly postings: PostingCache,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -103,8 +105,8 @@ export class Retrieval {
     mode: SearchMode,
     semantic: QueryVector | null,
   ) {
-    return this.database.as(principal, (tx) =>
-      rank(tx, principal, target, {
+    return this.database.snapshot(principal, (tx) =>
+      rank(tx, this.postings, principal, target, {
         query: wish.query,
         vector: semantic?.vector ?? null,
         keyword: mode !== 'semantic',

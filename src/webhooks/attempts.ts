@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
+import { Frees } from '../platform/jobs/handlers.js';
 import { disableEndpoint } from './disable-endpoint.js';
 import { waitAfter } from './retry-schedule.js';
 
@@ -82,6 +83,20 @@ export class Attempts {
       const { endpoint_id: endpointId, url, body } = row;
       return { ...scope, id: deliveryId, endpointId, number: row.attempts + 1, url, body, secrets };
     });
+  }
+
+  /** Ends every claim: what was on its way when the process died is sent again at once, under the same id. */
+  @Frees()
+  async freeAll(): Promise<void> {
+    const claimed = `status = 'pending' and claimed_until > now()`;
+    const tenants = await this.database.asSystem((tx) =>
+      tx.rows<{ tenant_id: string }>(`select distinct tenant_id from webhook_delivery where ${claimed}`),
+    );
+    for (const { tenant_id: tenantId } of tenants) {
+      await this.database.as({ tenantId }, (tx) =>
+        tx.run(`update webhook_delivery set claimed_until = null where ${claimed}`),
+      );
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Relay, type RecordedEvent } from '../events/relay.js';
 import { isPublic } from '../events/catalogue.js';
+import { boundary } from '../platform/boundary.js';
 import { Handles, Sweep } from '../platform/jobs/handlers.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { OutboundClient } from '../platform/outbound.js';
@@ -33,7 +34,9 @@ export class DeliveryJobs {
   /** `webhook.test` is none of the public events: its one delivery is made with it. */
   async tell(event: RecordedEvent): Promise<void> {
     if (!isPublic(event.type)) return;
-    for (const id of await this.deliveries.fanOut(event, event)) await this.deliveries.announce(id, 1);
+    for (const { id, waiting } of await this.deliveries.fanOut(event, event)) {
+      await this.deliveries.announce(id, 1, 0, waiting);
+    }
   }
 
   @Handles(deliver)
@@ -41,7 +44,9 @@ export class DeliveryJobs {
     const attempt = await this.attempts.claim(deliveryId);
     if (!attempt) return; // early, done, or somebody else's
     const started = performance.now();
+    await boundary('delivery.claimed', deliveryId);
     const outcome = await send(attempt, this.outbound, this.secrets);
+    await boundary('delivery.sent', deliveryId);
     const wait = await this.attempts.settle(attempt, outcome);
     this.logger.info(
       {

@@ -4,7 +4,7 @@ import type { EventType } from '../events/catalogue.js';
 import { ApiError, notFound } from '../errors.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { type Page, page, startBelow } from '../platform/http/pages.js';
-import { newId, readId, showId } from '../platform/ids.js';
+import { derivedId, readId, showId } from '../platform/ids.js';
 import { JobQueue } from '../platform/jobs/job-queue.js';
 import { deliver } from './deliver-job.js';
 import { patternsOf } from './event-patterns.js';
@@ -30,6 +30,9 @@ interface DeliveryRow {
 const columns = `id, endpoint_id, event_id, event_type, status, attempts, next_attempt_at, last_status, last_error,
   last_response, created_at, delivered_at`;
 
+// No longer counted: whatever waits behind that many for its endpoint, and what is tried again, goes last.
+const longBacklog = 1000;
+
 /** One event on its way to one endpoint: made from events, listed, and sent once more by hand. */
 @Injectable()
 export class Deliveries {
@@ -40,9 +43,10 @@ export class Deliveries {
 
   /**
    * Makes a delivery to each live endpoint that listens to this event. Told twice, it makes none twice.
-   * @returns those that nobody has tried yet: their reminders may be lost, so they are announced again
+   * @returns those that nobody has tried yet: their reminders may be lost, so they are announced again; with each, how
+   * many wait for the same endpoint
    */
-  async fanOut(scope: TenantScope, event: Message): Promise<string[]> {
+  async fanOut(scope: TenantScope, event: Message): Promise<{ id: string; waiting: number }[]> {
     return this.database.as(scope, async (tx) => {
       const listening = await tx.rows<{ id: string }>(
         'select id from webhook_endpoint where events && $1::text[] and disabled_at is null and deleted_at is null',
@@ -51,12 +55,13 @@ export class Deliveries {
       if (listening.length === 0) return [];
       const endpoints = listening.map(({ id }) => id);
       await insert(tx, scope, event, endpoints);
-      const untried = await tx.rows<{ id: string }>(
-        `select id from webhook_delivery
-         where endpoint_id = any($1::uuid[]) and event_id = $2 and status = 'pending' and attempts = 0`,
+      return tx.rows<{ id: string; waiting: number }>(
+        `select d.id, (select count(*)::int from (select from webhook_delivery o
+           where o.endpoint_id = d.endpoint_id and o.status = 'pending' limit ${longBacklog}) as others) as waiting
+         from webhook_delivery d
+         where d.endpoint_id = any($1::uuid[]) and d.event_id = $2 and d.status = 'pending' and d.attempts = 0`,
         [endpoints, event.id],
       );
-      return untried.map(({ id }) => id);
     });
   }
 
@@ -79,9 +84,13 @@ export class Deliveries {
     return id;
   }
 
-  /** Reminds a worker, after the commit: what is lost here is found by the sweep. */
-  async announce(deliveryId: string, attempt: number, delayMs = 0): Promise<void> {
-    await this.queue.add(deliver, { deliveryId, attempt }, { delayMs });
+  /**
+   * Reminds a worker, after the commit: what is lost here is found by the sweep. Deliveries go after every other short
+   * job, and those of an endpoint with a backlog after those of an endpoint without.
+   * @param waiting how many wait for the same endpoint
+   */
+  async announce(deliveryId: string, attempt: number, delayMs = 0, waiting = longBacklog): Promise<void> {
+    await this.queue.add(deliver, { deliveryId, attempt }, { delayMs, behind: waiting });
   }
 
   /** Newest first. */
@@ -131,7 +140,8 @@ export class Deliveries {
       return tx.row<DeliveryRow>(`select ${columns} from webhook_delivery where id = $1`, [id]);
     });
     if (!row) throw notFound();
-    if (row.status === 'pending') await this.announce(row.id, row.attempts + 1);
+    // Somebody asked for it and looks whether it comes.
+    if (row.status === 'pending') await this.announce(row.id, row.attempts + 1, 0, 1);
     return show(row);
   }
 }
@@ -142,7 +152,14 @@ async function insert(tx: Transaction, scope: TenantScope, event: Message, endpo
     `insert into webhook_delivery (id, tenant_id, endpoint_id, event_id, event_type, body, status, next_attempt_at)
      select id, $1, endpoint_id, $2, $3, $4, 'pending', now() from unnest($5::uuid[], $6::uuid[]) as made (id, endpoint_id)
      on conflict (endpoint_id, event_id) do nothing returning id`,
-    [scope.tenantId, event.id, event.type, messageBody(event), endpointIds.map(() => newId()), endpointIds],
+    [
+      scope.tenantId,
+      event.id,
+      event.type,
+      messageBody(event),
+      endpointIds.map((id) => derivedId(event.id, id)),
+      endpointIds,
+    ],
   );
   return rows.map(({ id }) => id);
 }

@@ -1,9 +1,12 @@
 import { Global, Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { getQueueToken } from '@nestjs/bullmq';
+import { type Queue, Worker } from 'bullmq';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CONFIG, type Config, readConfig } from '../../src/config.js';
 import { PermanentFailure } from '../../src/errors.js';
@@ -12,9 +15,11 @@ import { Frees, Handles, Sweep } from '../../src/platform/jobs/handlers.js';
 import { JobQueue } from '../../src/platform/jobs/job-queue.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { JobsModule } from '../../src/platform/jobs/jobs.module.js';
+import { LightProcessor } from '../../src/platform/jobs/processors.js';
 import { LOGGER, makeLogger } from '../../src/platform/logger.js';
 import { migrate } from '../../src/platform/migrate.js';
 import { openPool, POOL, type Pool } from '../../src/platform/pool.js';
+import { scratchDatabase } from '../service/harness.js';
 
 const greet = defineJob<{ name: string; times: number }>({ name: 'greet', queue: 'light', attempts: 3 });
 const once = defineJob<{ id: string }>({ name: 'once', queue: 'heavy', attempts: 2, key: ({ id }) => id });
@@ -25,8 +30,12 @@ class Deeds {
   readonly greeted: { name: string; times: number }[] = [];
   readonly done: string[] = [];
   failures: Error[] = [];
+  /** What the database would know to be undone. */
+  owed: string[] = [];
   sweeps = 0;
   freed = 0;
+
+  constructor(private readonly queue: JobQueue) {}
 
   @Handles(greet)
   async greet(payload: { name: string; times: number }): Promise<void> {
@@ -45,6 +54,7 @@ class Deeds {
   @Sweep(60_000)
   async sweep(): Promise<void> {
     this.sweeps += 1;
+    for (const id of this.owed.splice(0)) await this.queue.add(once, { id });
   }
 
   @Frees()
@@ -53,7 +63,7 @@ class Deeds {
   }
 }
 
-async function open(env: Record<string, string>) {
+async function open(env: Record<string, string | undefined>) {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-jobs-'));
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', REDIS_PREFIX: `test-${randomUUID()}`, ...env });
   const pool = openPool(config);
@@ -83,14 +93,27 @@ function start({ config, pool }: { config: Config; pool: Pool }) {
   return NestFactory.createApplicationContext(Service, { logger: false, abortOnError: false });
 }
 
-const { REDIS_URL } = process.env;
+const { DATABASE_URL, REDIS_URL } = process.env;
+const nowhere = async () => undefined;
 const backends = [
-  { backend: 'the embedded database', env: {} },
-  ...(REDIS_URL ? [{ backend: 'Redis', env: { REDIS_URL } }] : []),
+  { backend: 'the embedded database', reach: async () => ({ env: {}, drop: nowhere }) },
+  ...(DATABASE_URL
+    ? [
+        {
+          backend: 'PostgreSQL',
+          reach: async () => {
+            const scratch = await scratchDatabase();
+            return { env: { DATABASE_URL: scratch?.url }, drop: scratch?.drop ?? nowhere };
+          },
+        },
+      ]
+    : []),
+  ...(REDIS_URL ? [{ backend: 'Redis', reach: async () => ({ env: { REDIS_URL }, drop: nowhere }) }] : []),
 ];
 
-/** Both backends of the queue pass this suite. */
-describe.each(backends)('jobs on $backend', ({ env }) => {
+/** Every backend of the queue that can be reached passes this suite: the embedded one always. */
+describe.each(backends)('jobs on $backend', ({ reach }) => {
+  let reached: Awaited<ReturnType<typeof reach>>;
   let opened: Awaited<ReturnType<typeof open>>;
   let app: Awaited<ReturnType<typeof start>>;
   let queue: JobQueue;
@@ -98,19 +121,30 @@ describe.each(backends)('jobs on $backend', ({ env }) => {
   let deeds: Deeds;
 
   beforeAll(async () => {
-    opened = await open(env as Record<string, string>);
+    reached = await reach();
+    opened = await open(reached.env);
     app = await start(opened);
     [queue, runner, deeds] = [app.get(JobQueue), app.get(JobRunner), app.get(Deeds)];
   });
   afterAll(async () => {
     await app.close();
     await opened.close();
+    await reached.drop();
   });
   beforeEach(() => {
     deeds.greeted.length = 0;
     deeds.done.length = 0;
     deeds.failures = [];
+    deeds.owed = [];
   });
+
+  /** Carries out one job of the queue, as a worker does, and leaves what is delayed alone. */
+  async function carryOutOne(): Promise<void> {
+    const { worker } = app.get(LightProcessor);
+    const job = await worker.getNextJob('a token', { block: false });
+    if (!job) throw new Error('there was no job');
+    await worker.processJob(job, 'a token', () => false);
+  }
 
   it('nothing starts by itself: a job is handled with its payload when the queue is stepped', async () => {
     await queue.add(greet, { name: 'ada', times: 3 });
@@ -138,6 +172,22 @@ describe.each(backends)('jobs on $backend', ({ env }) => {
     expect(deeds.greeted.filter(({ name }) => name === 'bob')).toHaveLength(3);
   });
 
+  it('between attempts it waits, twice as long each time, with half of it drawn by chance', async () => {
+    const light = app.get<Queue>(getQueueToken('light'));
+    deeds.failures = [new Error('first'), new Error('second')];
+    await queue.add(greet, { name: 'ada', times: 1 });
+    for (const most of [2000, 4000]) {
+      await carryOutOne();
+      expect(await light.getWaitingCount()).toBe(0);
+      const [waiting] = await light.getDelayed();
+      expect(waiting?.delay).toBeGreaterThanOrEqual(most / 2);
+      expect(waiting?.delay).toBeLessThanOrEqual(most);
+      await queue.promoteDelayed();
+    }
+    await carryOutOne();
+    expect(deeds.greeted).toHaveLength(3);
+  });
+
   it('a permanent failure is not tried again', async () => {
     deeds.failures = [new PermanentFailure('hopeless', 'It can never succeed.')];
     await queue.add(greet, { name: 'ada', times: 1 });
@@ -145,7 +195,7 @@ describe.each(backends)('jobs on $backend', ({ env }) => {
     expect(deeds.greeted).toHaveLength(1);
   });
 
-  it('NUL and half a character in a payload or an error do no harm', async () => {
+  it('139: NUL and half a character in a payload or an error do no harm', async () => {
     deeds.failures = [new Error('bad \u0000 text \ud800'), new PermanentFailure('worse', 'also \u0000\udfff')];
     await queue.add(greet, { name: 'a\u0000b\ud800c', times: 1 });
     await runner.drain();
@@ -176,6 +226,47 @@ describe.each(backends)('jobs on $backend', ({ env }) => {
     await queue.add(once, { id: 'a' });
     await runner.drain();
     expect(deeds.done).toEqual(['a']);
+  });
+
+  it('what a worker held when it died is done by another, and the dead one, come back, has no say', async () => {
+    const { connection, prefix } = app.get<Queue>(getQueueToken('heavy')).opts;
+    const neighbour = new Worker('heavy', undefined, {
+      connection,
+      prefix,
+      autorun: false,
+      lockDuration: 200,
+      stalledInterval: 100,
+      maxStalledCount: 3,
+    });
+    try {
+      await queue.add(once, { id: 'held' });
+      const held = await neighbour.getNextJob('the token of the dead', { block: false });
+      expect(held?.data).toEqual({ id: 'held' });
+      await runner.drain();
+      expect(deeds.done).toEqual([]);
+      // Nobody renews its lock; whoever looks for stalled jobs puts it back.
+      const looking = neighbour as unknown as { moveStalledJobsToWait(): Promise<void> };
+      while (deeds.done.length === 0) {
+        await pause(100);
+        await looking.moveStalledJobsToWait();
+        await runner.drain();
+      }
+      expect(deeds.done).toEqual(['held']);
+      await expect(held?.moveToCompleted(null, 'the token of the dead', false)).rejects.toThrow(/^Missing (key|lock)/);
+      await queue.add(once, { id: 'held' });
+      await runner.drain();
+      expect(deeds.done).toEqual(['held', 'held']);
+    } finally {
+      await neighbour.close();
+    }
+  });
+
+  it('what the queue lost is put back by the sweep that knows of it', async () => {
+    for (const id of ['a', 'b']) await queue.add(once, { id });
+    await queue.clear();
+    deeds.owed = ['a', 'b'];
+    await runner.drain();
+    expect(deeds.done.sort()).toEqual(['a', 'b']);
   });
 
   it('every step runs the sweeps, and none of what frees a dead process belongings', async () => {

@@ -37,7 +37,7 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 describe('the lock', () => {
-  test('is not taken from a process that lives, and is free after its release', () => {
+  test('146: is not taken from a process that lives, and is free after its release', () => {
     const lock = acquireLock(dataDir);
     expect(() => acquireLock(dataDir)).toThrow(`pid ${process.pid}`);
     lock.release();
@@ -45,13 +45,13 @@ describe('the lock', () => {
     expect(existsSync(lockFile())).toBe(false);
   });
 
-  test('of a dead process is taken over', async () => {
+  test('146: of a dead process is taken over', async () => {
     leave({ pid: await deadPid() });
     acquireLock(dataDir);
     expect(JSON.parse(readFileSync(lockFile(), 'utf8'))).toMatchObject({ pid: process.pid });
   });
 
-  test('of an earlier process with the same pid is taken over', () => {
+  test('146: of an earlier process with the same pid is taken over', () => {
     leave({ pid: process.pid, started: 'another boot/1' });
     acquireLock(dataDir);
     expect(JSON.parse(readFileSync(lockFile(), 'utf8'))).not.toMatchObject({ id: 'old' });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { moveAside } from '../../src/platform/embedded/datadir.js';
 import { EmbeddedPool, type EmbeddedPoolOptions } from '../../src/platform/embedded/pool.js';
 
 const WRITER = fileURLToPath(new URL('embedded-writer.mjs', import.meta.url));
@@ -54,7 +55,7 @@ async function kill(child: ChildProcess): Promise<void> {
 const RUNAWAY = 'select count(*) from generate_series(1, 100000000000)';
 
 describe('a runaway statement', () => {
-  test('is cut at the deadline while the others go on and no acknowledged row is lost', async () => {
+  test('148: is cut at the deadline while the others go on and no acknowledged row is lost', async () => {
     const pool = open({ statementTimeoutMs: 1_000 });
     await pool.query('create table kept (n int)');
     const listener = await pool.connect();
@@ -139,7 +140,7 @@ test('endless recursion in SQL is an error and not the end of the engine', async
   await expect(pool.query('select deeper(1)')).rejects.toMatchObject({ code: '54001' });
 });
 
-test('five kills in the middle of writing lose no acknowledged row', async () => {
+test('147: five kills in the middle of writing lose no acknowledged row', async () => {
   let acknowledged = 0;
   for (let round = 0; round < 5; round += 1) {
     const { child, lines, said } = startWriter();
@@ -155,7 +156,7 @@ test('five kills in the middle of writing lose no acknowledged row', async () =>
   expect(acknowledged).toBeGreaterThan(500);
 });
 
-test('a kill during the very first start leaves a directory that opens', async () => {
+test('147: a kill during the very first start leaves a directory that opens', async () => {
   const { child } = startWriter();
   while (!existsSync(`${dataDir}.initialising`)) await new Promise((resolve) => setImmediate(resolve));
   while (!existsSync(join(dataDir, 'PG_VERSION'))) await new Promise((resolve) => setImmediate(resolve));
@@ -165,7 +166,7 @@ test('a kill during the very first start leaves a directory that opens', async (
 });
 
 describe('the data directory', () => {
-  test('is refused to a second process, which names the first', async () => {
+  test('146: is refused to a second process, which names the first', async () => {
     const pool = open();
     await pool.query('select 1');
     const { child, lines } = startWriter();
@@ -178,12 +179,29 @@ describe('the data directory', () => {
     expect(existsSync(`${dataDir}.lock`)).toBe(false);
   });
 
-  test('with files but no database in it is named, and left alone', async () => {
+  test('149: with files but no database in it is named, and left alone', async () => {
     mkdirSync(dataDir);
     writeFileSync(join(dataDir, 'postgresql.conf'), 'half');
     await expect(open().query('select 1')).rejects.toThrow(`${dataDir} holds files but no complete database`);
     expect(readFileSync(join(dataDir, 'postgresql.conf'), 'utf8')).toBe('half');
     expect(existsSync(`${dataDir}.lock`)).toBe(false);
+  });
+
+  test('149: is moved aside when that is asked for, and only when no database is in it', async () => {
+    mkdirSync(dataDir);
+    writeFileSync(join(dataDir, 'postgresql.conf'), 'half');
+    const aside = moveAside(dataDir);
+    expect(readFileSync(join(aside ?? '', 'postgresql.conf'), 'utf8')).toBe('half');
+    const pool = open();
+    await pool.query('create table kept (n int); insert into kept values (1)');
+    expect(() => moveAside(dataDir)).toThrow(`pid ${process.pid}`);
+    await pool.end();
+    expect(() => moveAside(dataDir)).toThrow('holds a database');
+    await expect(open().query('select n from kept')).resolves.toMatchObject({ rows: [{ n: 1 }] });
+  });
+
+  test('149: that is empty or not there needs no moving', () => {
+    expect(moveAside(dataDir)).toBeNull();
   });
 
   test('that cannot be made is an error of the first query, and of a connect with a callback', async () => {

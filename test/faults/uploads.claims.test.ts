@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -21,14 +22,16 @@ afterAll(() => service.stop());
 
 /** A promise, and what fulfils it. */
 function gate() {
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open };
+  const opener = new EventEmitter();
+  return { opened: once(opener, 'open').then(() => undefined), open: () => opener.emit('open') };
 }
 
 const stage = (words: string) => service.part(BlobStore).stage(Readable.from([words]), 1000);
 const read = async (hash: string) => text(await service.part(BlobStore).get(scope.tenantId, hash));
 const unneeded = async () => false;
+
+const tomorrow = () => new Date(Date.now() + 24 * 3_600_000);
+const blobs = async () => (await service.part(BlobStore).list(null, 1000)).map(({ hash }) => hash);
 
 /** The service's own store, but that a removal stands still until `until` at its very beginning. */
 function removingAfter(until: Promise<void>) {
@@ -126,9 +129,6 @@ describe('bytes that are removed and stored at the same time', () => {
 });
 
 describe('bytes that nothing leads to', () => {
-  const tomorrow = () => new Date(Date.now() + 24 * 3_600_000);
-  const blobs = async () => (await service.part(BlobStore).list(null, 1000)).map(({ hash }) => hash);
-
   it('are cleared away once they are a day old, and what a document needs is not', async () => {
     const library = await openLibrary(service);
     const document = await library.publish({ externalId: randomUUID(), content: 'Needed by a document.' });

@@ -1,8 +1,19 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What the model answers to some texts: vectors (anything JSON can hold, if it is to be wrong), or a status. */
-export type Vectors = (texts: string[]) => unknown[][] | { status: number };
+/**
+ * What the model does with some texts: gives vectors (anything JSON can hold, if it is to be wrong), lists them itself in
+ * `data`, refuses with a status, answers with other bytes than JSON (all of them, or never ending), hangs, or hangs up.
+ */
+export type Reply =
+  | unknown[][]
+  | { data: unknown }
+  | { status: number; headers?: Record<string, string>; error?: object }
+  | { raw: string; forever?: boolean }
+  | 'hang'
+  | 'reset';
+
+export type Vectors = (texts: string[]) => Reply;
 
 // Words on one line mean the same to this model: what no keyword search can know.
 const meanings = [/leave|holiday|vacation/i, /train|railway|plane|travel/i, /salary|wage|pay/i];
@@ -11,10 +22,15 @@ const meanings = [/leave|holiday|vacation/i, /train|railway|plane|travel/i, /sal
 export const byMeaning = (texts: string[]): number[][] =>
   texts.map((text) => [...meanings.map((meaning) => (meaning.test(text) ? 1 : 0)), 0.1]);
 
+/** The same, as items of an answer that say which text they belong to. */
+export const items = (texts: string[]) =>
+  byMeaning(texts).map((embedding, index) => ({ object: 'embedding', index, embedding }));
+
 /** An embedding model behind the OpenAI protocol, played by a real HTTP server whose answers a test may change. */
 export async function startEmbeddingServer(answer: Vectors = byMeaning) {
   const asked: string[][] = [];
-  const model = { answer, asked };
+  const model = { answer, asked, busiest: 0 };
+  let busy = 0;
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', (part: Buffer) => (body += part.toString()));
@@ -22,12 +38,27 @@ export async function startEmbeddingServer(answer: Vectors = byMeaning) {
       const { input, model: name } = JSON.parse(body) as { input: string | string[]; model: string };
       const texts = [input].flat();
       asked.push(texts);
-      const vectors = model.answer(texts);
-      if (!Array.isArray(vectors)) {
-        response.writeHead(vectors.status, { 'content-type': 'application/json' });
-        return void response.end(JSON.stringify({ error: { message: 'scripted' } }));
+      model.busiest = Math.max(model.busiest, ++busy);
+      response.once('close', () => busy--);
+      const reply = model.answer(texts);
+      if (reply === 'hang') return;
+      if (reply === 'reset') return void request.socket.resetAndDestroy();
+      if ('status' in reply) {
+        response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers });
+        return void response.end(JSON.stringify({ error: reply.error ?? { message: 'scripted' } }));
       }
-      const data = vectors.map((embedding, index) => ({ object: 'embedding', index, embedding }));
+      if ('raw' in reply) {
+        response.writeHead(200, { 'content-type': reply.raw.startsWith('<') ? 'text/html' : 'application/json' });
+        if (!reply.forever) return void response.end(reply.raw);
+        const more = (): void => {
+          while (!response.destroyed && response.write(reply.raw));
+          response.once('drain', more);
+        };
+        return more();
+      }
+      const data = Array.isArray(reply)
+        ? reply.map((embedding, index) => ({ object: 'embedding', index, embedding }))
+        : reply.data;
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ object: 'list', model: name, data, usage: { prompt_tokens: 1, total_tokens: 1 } }));
     });
@@ -35,10 +66,13 @@ export async function startEmbeddingServer(answer: Vectors = byMeaning) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return Object.assign(model, {
+    port,
     env: {
       EMBEDDING_BASE_URL: `http://127.0.0.1:${port}/v1`,
       EMBEDDING_MODEL: 'scripted',
       EMBEDDING_TIMEOUT_MS: '2000',
+      // A document that waits is announced again by hand.
+      EMBEDDING_RETRY_MS: '0',
     },
     stop: () => {
       server.closeAllConnections();

@@ -35,16 +35,6 @@ const vectors = async () => {
   return Number(row?.count);
 };
 
-/** As if the waiting time after a failure that may pass were over. */
-const waitIsOver = (id: string) =>
-  service
-    .database()
-    .asOwner((tx) =>
-      tx.run(`update revision set lease_expires_at = now() where document_id = $1 and status = 'queued'`, [
-        id.slice('doc_'.length),
-      ]),
-    );
-
 /** The right vectors, each changed. */
 const spoil = (change: (vector: unknown[]) => unknown[]) => (texts: string[]) =>
   byMeaning(texts).map((vector) => change(vector));
@@ -74,31 +64,25 @@ describe('a configured embedding model', () => {
   });
 
   it('is tried again when it was down, and the document becomes ready when it is back', async () => {
-    model.answer = () => ({ status: 401 });
+    model.answer = () => ({ status: 503 });
     const { body } = await library.upload(leave);
     await service.settle();
     expect(await library.get(body.id)).toMatchObject({ status: 'queued', error: null, activeRevision: null });
     model.answer = byMeaning;
-    await waitIsOver(body.id);
+    await library.waitIsOver(body.id);
     await service.settle();
     expect(await library.get(body.id)).toMatchObject({ status: 'ready', revision: { number: 1 } });
     expect(await vectors()).toBe(1);
   });
 
-  it('fails a document at last when it never comes back, and a retry may help then', async () => {
+  it('that refuses its key fails a document at once, and a retry helps when that is mended', async () => {
     model.answer = () => ({ status: 401 });
-    const { body } = await library.upload(leave);
-    await service.settle();
-    await service
-      .database()
-      .asOwner((tx) => tx.run('update revision set tries = 19 where document_id = $1', [body.id.slice('doc_'.length)]));
-    await waitIsOver(body.id);
-    await service.settle();
-    expect(await library.get(body.id)).toMatchObject({ status: 'failed', error: { code: 'gave_up', retryable: true } });
+    const document = await library.publish(leave);
+    expect(document).toMatchObject({ status: 'failed', error: { code: 'embedding_refused', retryable: true } });
     model.answer = byMeaning;
-    await library.call('POST', `/documents/${body.id}/retry`);
+    await library.call('POST', `/documents/${document.id}/retry`);
     await service.settle();
-    expect(await library.get(body.id)).toMatchObject({ status: 'ready', error: null });
+    expect(await library.get(document.id)).toMatchObject({ status: 'ready', error: null });
   });
 });
 
@@ -118,16 +102,12 @@ describe('a bad vector', () => {
     expect(await library.finds('leave railway', { mode: 'keyword' })).toEqual(['trains']);
   });
 
-  it('does not come from an answer with fewer vectors than texts: it is asked for again', async () => {
+  it('does not come from an answer with fewer vectors than texts', async () => {
+    await library.publish(trains);
     model.answer = (texts) => byMeaning(texts).slice(1);
-    const { body } = await library.upload(leave);
-    await service.settle();
-    expect(await library.get(body.id)).toMatchObject({ status: 'queued' });
-    expect(await vectors()).toBe(0);
-    model.answer = byMeaning;
-    await waitIsOver(body.id);
-    await service.settle();
-    expect(await library.get(body.id)).toMatchObject({ status: 'ready' });
+    const document = await library.publish(leave);
+    expect(document).toMatchObject({ status: 'failed', error: { code: 'bad_embedding', retryable: true } });
+    expect(await vectors()).toBe(1);
   });
 
   it('for a question is no answer either: the search says that it went by keyword', async () => {

@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Abstract, Type } from '@nestjs/common';
 import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
+import { Relay } from '../../src/events/relay.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { template } from './template.js';
@@ -28,29 +30,44 @@ export interface CallOptions {
 
 export type Service = Awaited<ReturnType<typeof startService>>;
 
+type Settings = Record<string, string | undefined>;
+
+/** Where the engines of this lane are; nothing on the embedded one. */
+export interface Engines extends Settings {
+  DATABASE_URL?: string;
+  REDIS_URL?: string;
+}
+
 export const adminKey = 'an-admin-key-for-the-tests';
 
 /**
  * The real service over HTTP on a real database: the embedded one, started from a copy of one that was migrated once, or
  * a scratch database on the server that DATABASE_URL names; likewise its files. The queue stands still until `settle` steps it.
  */
-export async function startService(options: { env?: Record<string, string> } = {}) {
+export async function startService(options: { env?: Settings | ((engines: Engines) => Settings) } = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-service-'));
   const scratch = await scratchDatabase();
   if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
-  const config = readConfig({
-    DATA_DIR: dataDir,
-    PORT: '0',
-    HOST: '127.0.0.1',
-    LOG_LEVEL: 'silent',
-    ADMIN_API_KEY: adminKey,
+  const engines: Engines = {
     ...s3Settings(),
     ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),
-    ...options.env,
-  });
-  const app = await createApp(config);
-  await app.listen(0, '127.0.0.1');
-  const url = await app.getUrl();
+  };
+  const open = async (env: Settings | ((reached: Engines) => Settings) = {}) => {
+    const config = readConfig({
+      DATA_DIR: dataDir,
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'silent',
+      ADMIN_API_KEY: adminKey,
+      ...engines,
+      ...(typeof env === 'function' ? env(engines) : env),
+    });
+    const opened = await createApp(config);
+    await opened.listen(0, '127.0.0.1');
+    return opened;
+  };
+  let app = await open(options.env);
+  let url = await app.getUrl();
   const first = await app.get(Tenants).createFirst();
   const key = first?.apiKey ?? '';
 
@@ -75,16 +92,28 @@ export async function startService(options: { env?: Record<string, string> } = {
   };
 
   return {
-    url,
+    get url() {
+      return url;
+    },
     key,
     adminKey,
     dataDir,
     call,
     /** Steps the relay, the sweeps and the queue until nothing is left to do. */
     settle: () => app.get(JobRunner).drain(),
+    /** Tells what was recorded, so that jobs wait in the queue; none is carried out. */
+    announce: () => app.get(Relay).relay(),
+    /** Sets the workers and sweeps going, as a process does, where nobody steps them. */
+    work: () => app.get(JobRunner).start(),
     database: () => app.get(Database),
-    /** A part of the service itself, for what HTTP does not show. */
-    part: <T>(type: abstract new (...parameters: never[]) => T): T => app.get<T>(type),
+    /** A part of the running service, for a test that holds it by the hand. */
+    part: <T>(of: Type<T> | Abstract<T>): T => app.get(of),
+    /** Ends the service and starts it on the same data with other settings. */
+    restart: async (env: Settings = {}) => {
+      await stopApp(app);
+      app = await open(env);
+      url = await app.getUrl();
+    },
     stop: async () => {
       await stopApp(app);
       await scratch?.drop();
@@ -100,7 +129,10 @@ function s3Settings() {
   return { ...Object.fromEntries(names.map((name) => [name, process.env[name]])), S3_PREFIX: randomUUID() };
 }
 
-async function scratchDatabase() {
+export type Scratch = NonNullable<Awaited<ReturnType<typeof scratchDatabase>>>;
+
+/** A database of its own on the server that DATABASE_URL names; null on the embedded engine. */
+export async function scratchDatabase() {
   const server = process.env['DATABASE_URL'];
   if (!server) return null;
   const name = `lectern_test_${randomUUID().replaceAll('-', '')}`;

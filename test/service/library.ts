@@ -73,6 +73,15 @@ export async function openLibrary(service: Service, options: CallOptions = {}) {
       const { results } = await search(query, more);
       return results.map((result: { text: string }) => result.text).join('\n');
     },
+    /** As if the waiting time after a failure that may pass were over. */
+    waitIsOver: (id: string) =>
+      service
+        .database()
+        .asOwner((tx) =>
+          tx.run(`update revision set lease_expires_at = now() where document_id = $1 and status = 'queued'`, [
+            id.slice('doc_'.length),
+          ]),
+        ),
     /** One page of the base's documents. */
     list: async (query = '') => (await call('GET', `/documents${query}`)).body,
     activeVersion: async (): Promise<number> => (await call('GET', '')).body.activeVersion,

@@ -123,7 +123,7 @@ describe('row-level security', () => {
       expect(await seen()).toHaveLength(0);
     });
 
-    it('does not start, whichever table lacks it, does not force it or lost its policy', async () => {
+    it('95: does not start, whichever table lacks it, does not force it or lost its policy', async () => {
       await expect(checkTenantWall(broken.database())).resolves.toBeUndefined();
       for (const { name, partition } of await tables(broken)) {
         const flaw = `table ${name} does not force row-level security`;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { acquireLock, type Lock } from './lock.js';
 
 /** A data directory that is ours: its real path, the lock held on it, and what to call once the engine has opened it. */
@@ -26,13 +26,35 @@ export function claimDataDir(dir: string): DataDir {
     else if (!isDatabase(path)) {
       throw new Error(
         `${path} holds files but no complete database (PG_VERSION or global/pg_control is missing): ` +
-          'move it aside, restore a backup into it, or set DATA_DIR to another folder',
+          'restore a backup into it, set DATA_DIR to another folder, or start once with --move-aside to begin with an empty ' +
+          'database and keep these files beside it',
       );
     }
     return { path, lock, initialised: () => rmSync(marker, { force: true }) };
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/**
+ * Puts files that are no database out of the way, so that the next start makes an empty one: for the person who has been
+ * told of them, never by itself.
+ * @returns where they are now; null when there was nothing to move
+ * @throws Error when another process uses the directory, or when there is a database in it
+ */
+export function moveAside(dir: string): string | null {
+  if (!existsSync(dir)) return null;
+  const path = realpathSync(dir);
+  const lock = acquireLock(path);
+  try {
+    if (readdirSync(path).length === 0) return null;
+    if (isDatabase(path)) throw new Error(`${path} holds a database: it is not moved`);
+    const aside = `${path}.aside-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
+    renameSync(path, aside);
+    return aside;
+  } finally {
+    lock.release();
   }
 }
 

@@ -23,6 +23,8 @@ export interface Session {
   readonly prepared: ReadonlyMap<string, Buffer>;
   /** Its own deadline, where it has one. */
   readonly deadlineMs: number | undefined;
+  /** Whether it goes before the others while the engine is busy. */
+  readonly urgent: boolean;
   receive(bytes: Uint8Array): void;
   /** Takes note of the LISTEN and UNLISTEN in `sql`. @returns whether a channel was given up */
   listened(sql: string): boolean;
@@ -35,12 +37,16 @@ export interface Batch {
   sql: string;
 }
 
+// While urgent clients keep the engine busy, the others get a turn this often, or they would never end.
+const PATIENCE_MS = 250;
+
 const ROLLBACK = Buffer.concat([SYNC, simpleQuery('rollback')]);
 /** For chores whose answer nobody reads. */
 const NOBODY: Session = {
   channels: new Set(),
   prepared: new Map(),
   deadlineMs: undefined,
+  urgent: false,
   receive: () => undefined,
   listened: () => false,
 };
@@ -65,6 +71,7 @@ export class EmbeddedEngine {
   #work: Promise<void> | undefined;
   #rest: NodeJS.Timeout | undefined;
   #closing = false;
+  #lastPatient = 0;
 
   /** @param after an engine on the same directory that is still closing */
   constructor(
@@ -179,6 +186,7 @@ export class EmbeddedEngine {
       const next = this.#next();
       const batch = next < 0 ? undefined : this.#queue.splice(next, 1)[0];
       if (!batch) break;
+      if (!batch.session.urgent) this.#lastPatient = performance.now();
       await this.#run(batch);
     }
     this.#work = undefined;
@@ -187,8 +195,13 @@ export class EmbeddedEngine {
 
   /** The next batch's place in the queue, -1 when the only ones there belong to clients that have to wait. */
   #next(): number {
-    if (!this.#holder) return this.#queue.length > 0 ? 0 : -1;
-    return this.#queue.findIndex(({ session }) => session === this.#holder);
+    if (this.#holder) return this.#queue.findIndex(({ session }) => session === this.#holder);
+    const first = this.#queue[0];
+    if (!first || first.session.urgent || performance.now() - this.#lastPatient > PATIENCE_MS) return first ? 0 : -1;
+    return Math.max(
+      0,
+      this.#queue.findIndex(({ session }) => session.urgent),
+    );
   }
 
   async #run({ session, bytes, sql }: Batch): Promise<void> {

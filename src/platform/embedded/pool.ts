@@ -5,7 +5,12 @@ import { EmbeddedEngine, type EngineOptions } from './engine.js';
 import { EngineSession } from './session.js';
 
 /** A pool's options: the engine's, of which only the folder is required, and any of `pg.Pool`'s own (such as `max`). */
-export type EmbeddedPoolOptions = Pick<EngineOptions, 'dataDir'> & Partial<EngineOptions> & PoolConfig;
+export type EmbeddedPoolOptions = Pick<EngineOptions, 'dataDir'> &
+  Partial<EngineOptions> &
+  PoolConfig & {
+    /** Somebody waits for what these clients ask: they go before those of other pools on the same folder. */
+    urgent?: boolean | undefined;
+  };
 
 // One engine per folder in this process, whoever asks: TypeORM makes its own pool, BullMQ is given one.
 const engines = new Map<string, { engine: EmbeddedEngine; pools: number; closing?: Promise<void> }>();
@@ -14,8 +19,8 @@ const engines = new Map<string, { engine: EmbeddedEngine; pools: number; closing
 export class EmbeddedClient extends Client {
   readonly session: EngineSession;
 
-  constructor(engine: EmbeddedEngine, config: ClientConfig) {
-    const session = new EngineSession(engine);
+  constructor(engine: EmbeddedEngine, urgent: boolean, config: ClientConfig) {
+    const session = new EngineSession(engine, urgent);
     // `ssl` said out loud, or PGSSLMODE from the environment would have `pg` negotiate it with a thread.
     const place = { host: 'embedded', user: 'postgres', database: 'postgres', ssl: false, keepAlive: false };
     super({ ...config, ...place, stream: () => session });
@@ -41,10 +46,11 @@ export class EmbeddedPool extends Pool {
       statementTimeoutMs = 30_000,
       idleInTransactionTimeoutMs = 30_000,
       initSql = [],
+      urgent = false,
       ...config
     } = options;
     const engine = joined({ dataDir: resolve(dataDir), statementTimeoutMs, idleInTransactionTimeoutMs, initSql });
-    const OwnClient = EmbeddedClient.bind(undefined, engine) as unknown as PoolConfig['Client'];
+    const OwnClient = EmbeddedClient.bind(undefined, engine, urgent) as unknown as PoolConfig['Client'];
     super({ ...config, max: config.max ?? 100, Client: OwnClient });
     this.#engine = engine;
     this.on('release', (_error, client) => {

@@ -19,7 +19,10 @@ export class EngineSession extends Duplex implements Session {
   #unread: Buffer = Buffer.alloc(0);
   #batch: Frame[] = [];
 
-  constructor(readonly engine: EmbeddedEngine) {
+  constructor(
+    readonly engine: EmbeddedEngine,
+    readonly urgent: boolean,
+  ) {
     super();
   }
 

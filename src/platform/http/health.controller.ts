@@ -5,9 +5,11 @@ import { CONFIG, type Config } from '../../config.js';
 import { BlobStore } from '../blobs.js';
 import { Database } from '../database.js';
 import { JobQueue } from '../jobs/job-queue.js';
+import { ChatModels } from '../models/chat-models.js';
+import { Embedder } from '../models/embedder.js';
 import { Public } from './open-route.js';
 
-type Check = { status: 'ok' | 'down' | 'built-in' | 'configured'; ms?: number };
+type Check = { status: 'ok' | 'down'; ms: number };
 
 const limitMs = 2000;
 
@@ -19,6 +21,8 @@ export class HealthController {
     private readonly database: Database,
     private readonly queue: JobQueue,
     private readonly blobs: BlobStore,
+    private readonly embedder: Embedder,
+    private readonly chatModels: ChatModels,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -28,6 +32,10 @@ export class HealthController {
     return { status: 'ok' };
   }
 
+  /**
+   * `down`, with 503, is for the database alone: nothing can be answered without it. Without any other part questions
+   * are still answered and most uploads taken, so the process is `degraded` and a balancer keeps sending to it.
+   */
   @Get('ready')
   @Public()
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
@@ -36,15 +44,16 @@ export class HealthController {
       measure(() => this.queue.check()),
       measure(() => this.blobs.check()),
     ]);
-    const checks = { database, queue, blobs, embeddings: model(this.config.embedding), chat: model(this.config.chat) };
-    const ready = [database, queue, blobs].every(({ status }) => status === 'ok');
-    void reply.status(ready ? 200 : 503);
-    return { status: ready ? 'ok' : 'unavailable', mode: this.config.database.url ? 'external' : 'embedded', checks };
+    // Models are not asked here: a check every few seconds would cost money, and their breakers know how they are.
+    const models = { embeddings: { status: this.embedder.state }, chat: { status: this.chatModels.state } };
+    const checks = { database, queue, blobs, ...models };
+    const serves = database.status === 'ok';
+    const whole = Object.values(checks).every(({ status }) => status !== 'down' && status !== 'open');
+    void reply.status(serves ? 200 : 503);
+    const status = !serves ? 'down' : whole ? 'ok' : 'degraded';
+    return { status, mode: this.config.database.url ? 'external' : 'embedded', checks };
   }
 }
-
-/** Models are not asked here: a check every few seconds would cost money, and answers degrade without them anyway. */
-const model = (configured: object | null): Check => ({ status: configured ? 'configured' : 'built-in' });
 
 async function measure(part: () => Promise<unknown>): Promise<Check> {
   const started = performance.now();

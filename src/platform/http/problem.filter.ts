@@ -2,6 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, codeForStatus } from '../../errors.js';
 import { LOGGER, type Logger } from '../logger.js';
+import { isOutage } from '../outage.js';
 
 /** Turns whatever was thrown into RFC 9457 problem+json. What is not ours is logged whole and told in one sentence. */
 @Catch()
@@ -15,11 +16,14 @@ export class ProblemFilter implements ExceptionFilter {
     const error = asApiError(thrown);
     if (error.status >= 500) this.logger.error({ err: thrown, requestId: request.id }, 'request failed');
     if (reply.raw.headersSent) return void reply.raw.destroy();
-    if (error.status === 503) void reply.header('retry-after', '2');
+    if (error.status === 503 || error.status === 429) void reply.header('retry-after', retryAfter(error));
     if (error.status === 401) void reply.header('www-authenticate', 'Bearer');
     void reply.status(error.status).type('application/problem+json').send(problem(error, request.id));
   }
 }
+
+/** @returns seconds: what is full empties slowly, what is overloaded may be over it in a moment */
+export const retryAfter = (error: ApiError): string => (error.code === 'queue_full' ? '30' : '2');
 
 /** @returns the body of an error answer; `requestId` leads to it in the log */
 export function problem(error: ApiError, requestId: string) {
@@ -43,17 +47,10 @@ export function asApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
   if (thrown instanceof HttpException)
     return new ApiError(codeForStatus(thrown.getStatus()), undefined, [], { cause: thrown });
-  const { statusCode, code } = (thrown ?? {}) as { statusCode?: number; code?: string };
-  // 57xxx: the database shuts down or cut a statement at its deadline; 53xxx: it is out of connections or room; 40xxx: two transactions met.
-  if (
-    code === '57014' ||
-    code?.startsWith('57P') ||
-    code?.startsWith('53') ||
-    code?.startsWith('40') ||
-    code === 'ECONNREFUSED'
-  ) {
-    return new ApiError('unavailable', undefined, [], { cause: thrown });
-  }
+  const { statusCode, code: given } = (thrown ?? {}) as { statusCode?: number; code?: unknown };
+  // The code of an abort is a number.
+  const code = typeof given === 'string' ? given : undefined;
+  if (isOutage(thrown)) return new ApiError('unavailable', undefined, [], { cause: thrown });
   if (code !== undefined && unstorable.has(code)) {
     return new ApiError(
       'bad_request',

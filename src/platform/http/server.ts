@@ -28,6 +28,8 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
   const adapter = new FastifyAdapter({
     bodyLimit: megabyte,
     requestTimeout: 120_000,
+    // While the process ends, what still comes in over a connection that was open is answered, and told to be the last.
+    return503OnClosing: false,
     // A caller's own id is taken when it is short and plain; anything else would be a way to forge log lines.
     genReqId: (request: IncomingMessage) => {
       const given = request.headers['x-request-id'];

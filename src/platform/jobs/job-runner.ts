@@ -3,6 +3,7 @@ import { BullRegistrar } from '@nestjs/bullmq';
 import { Inject, Injectable, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { CONFIG, type Config } from '../../config.js';
+import { inBackground } from '../lane.js';
 import { LOGGER, type Logger } from '../logger.js';
 import { POOL, type Pool } from '../pool.js';
 import { type Chore, Handlers } from './handlers.js';
@@ -57,7 +58,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    */
   private async takeOver(): Promise<void> {
     await this.queue.clear();
-    for (const free of this.handlers.frees) await free();
+    for (const free of this.handlers.frees) await inBackground(free);
   }
 
   /**
@@ -66,7 +67,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    */
   async drain(rounds = 200): Promise<void> {
     for (let round = 0; round < rounds; round++) {
-      for (const chore of this.handlers.sweeps) await chore.run();
+      for (const chore of this.handlers.sweeps) await inBackground(chore.run);
       await this.queue.promoteDelayed();
       let worked = false;
       for (const processor of [this.light, this.heavy]) while (await this.step(processor)) worked = true;
@@ -99,7 +100,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     try {
       do {
         this.busy.set(chore, 'once');
-        await chore.run();
+        await inBackground(chore.run);
       } while (this.busy.get(chore) === 'again');
     } catch (error) {
       this.logger.warn({ err: error, sweep: chore.name }, 'a sweep failed; it runs again');

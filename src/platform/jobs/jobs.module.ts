@@ -10,11 +10,23 @@ import { JobQueue } from './job-queue.js';
 import { JobRunner } from './job-runner.js';
 import { HeavyProcessor, LightProcessor } from './processors.js';
 
+/**
+ * How Redis is spoken to: a command without an answer means a dead connection (workers block for 10 s at most, so 15 s
+ * of silence are too long), and a server that has become a replica is left for the one that took its place.
+ */
+const redis = {
+  maxRetriesPerRequest: null,
+  keepAlive: 10_000,
+  socketTimeout: 15_000,
+  retryStrategy: (attempt: number) => Math.min(100 * 2 ** attempt, 2000),
+  reconnectOnError: ({ message }: Error) => (message.startsWith('READONLY') ? 2 : false),
+} as const;
+
 /** BullMQ on Redis when there is one, otherwise on the service's own database. */
 function connection(config: Config, pool: Pool) {
   if (config.redisUrl) {
     setDefaultBackendFactory();
-    return { prefix: config.redisPrefix, connection: { url: config.redisUrl, maxRetriesPerRequest: null } };
+    return { prefix: config.redisPrefix, connection: { url: config.redisUrl, ...redis } };
   }
   setDefaultBackendFactory(createPostgresBackend);
   return { connection: pool as never };

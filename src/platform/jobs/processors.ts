@@ -2,13 +2,22 @@ import { Processor, WorkerHost } from '@nestjs/bullmq';
 import { Inject } from '@nestjs/common';
 import { type Job, UnrecoverableError } from 'bullmq';
 import { PermanentFailure } from '../../errors.js';
+import { inBackground } from '../lane.js';
 import { LOGGER, type Logger } from '../logger.js';
 import { wellFormed } from '../text.js';
 import type { Payload } from './definition.js';
 import { Handlers } from './handlers.js';
 
-// Two kills of a worker end a job for good at BullMQ's default of one stall; the sweeps repair it either way.
-const options = { autorun: false, lockDuration: 60_000, stalledInterval: 30_000, maxStalledCount: 3 };
+// What a killed worker was doing is done by another within 45 s (30 until its lock ends, 15 until somebody looks). Two
+// kills end a job for good at BullMQ's default of one stall; the sweeps repair it either way. After an outage of the
+// queue's engine, BullMQ would wait 15 s before it looks again.
+const options = {
+  autorun: false,
+  lockDuration: 30_000,
+  stalledInterval: 15_000,
+  maxStalledCount: 3,
+  runRetryDelay: 1000,
+};
 
 /** Carries out the jobs of one queue: one structured line an attempt, and only well-formed text back to BullMQ. */
 abstract class JobProcessor extends WorkerHost {
@@ -23,7 +32,7 @@ abstract class JobProcessor extends WorkerHost {
     const started = performance.now();
     const line = { job: job.name, ...job.data, attempt: job.attemptsMade + 1 };
     try {
-      await this.handlers.handle(job.name, job.data);
+      await inBackground(() => this.handlers.handle(job.name, job.data));
       this.logger.debug({ ...line, ms: Math.round(performance.now() - started) }, 'job done');
     } catch (error) {
       this.logger.warn({ ...line, err: error, ms: Math.round(performance.now() - started) }, 'job failed');

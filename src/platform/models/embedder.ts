@@ -1,35 +1,44 @@
 import type { Embeddings } from '@langchain/core/embeddings';
 import { OpenAIEmbeddings } from '@langchain/openai';
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, type Config, type RemoteModel } from '../../config.js';
+import { CONFIG, type Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
+import { type Embedded, isolate } from './isolate.js';
 import { LexicalEmbeddings } from './lexical-embeddings.js';
+import { embeddingFetch } from './model-fetch.js';
+import { type Patience, Provider } from './provider.js';
+import { ProviderFailure } from './provider-failure.js';
 
 /** One embedding model: what it is called, and vectors of unit length from texts. */
 export interface EmbeddingModel {
   readonly name: string;
   /** No meaning beyond shared letters: ranking gives it little weight. */
   readonly lexical: boolean;
-  /** @returns how many numbers a vector has: asked of the model once, with a probe */
+  /** @throws ProviderFailure while the provider is down: nothing that needs vectors need be begun */
+  check(): void;
+  /**
+   * @returns how many numbers a vector has: asked of the model once, with a probe
+   * @throws ProviderFailure that may pass, or PermanentFailure
+   */
   dimensions(): Promise<number>;
-  /** One unit vector for each text, in order. @throws Error when the answer is not that */
-  embed(texts: string[]): Promise<number[][]>;
+  /** @throws ProviderFailure that may pass, or PermanentFailure when the model gives no usable vectors at all */
+  embed(texts: string[]): Promise<Embedded>;
   /** The question's unit vector. Never waits long: a question is answered by keyword rather than late. @throws Error */
   embedQuery(text: string, dimensions: number): Promise<number[]>;
 }
 
-// How long a question waits for its vector before it is searched by keyword alone.
-const questionMs = 5000;
+type EmbeddingSettings = NonNullable<Config['embedding']>;
 
 /** The models this process can embed with: the built-in one always, the configured one when there is one. */
 @Injectable()
 export class Embedder {
   private readonly models: EmbeddingModel[];
+  private readonly provider: Provider | null;
 
-  constructor(@Inject(CONFIG) config: Config) {
-    const lexical = new LexicalEmbeddings();
-    const builtIn = new CheckedModel(LexicalEmbeddings.model, true, lexical, lexical);
-    this.models = config.embedding ? [remoteModel(config.embedding), builtIn] : [builtIn];
+  constructor(@Inject(CONFIG) { embedding }: Config) {
+    const builtIn = new CheckedModel(LexicalEmbeddings.model, new LexicalEmbeddings());
+    this.provider = embedding && new Provider(embedding.concurrency);
+    this.models = embedding && this.provider ? [remoteModel(embedding, this.provider), builtIn] : [builtIn];
   }
 
   /** The model that new knowledge bases are made with. */
@@ -39,6 +48,12 @@ export class Embedder {
     return first;
   }
 
+  /** `open`: the configured provider failed so often that it is left alone for a while. */
+  get state(): 'built-in' | 'configured' | 'open' {
+    if (!this.provider) return 'built-in';
+    return this.provider.state === 'open' ? 'open' : 'configured';
+  }
+
   /** The model an index was built with, or null when this process is not configured for it (any more). */
   find(name: string): EmbeddingModel | null {
     return this.models.find((model) => model.name === name) ?? null;
@@ -46,69 +61,118 @@ export class Embedder {
 }
 
 /** Documents are embedded with patience, questions without. */
-function remoteModel(remote: RemoteModel): EmbeddingModel {
-  const client = (timeout: number, maxRetries: number) =>
-    new OpenAIEmbeddings({
-      model: remote.model,
-      apiKey: remote.apiKey,
-      timeout,
-      maxRetries,
-      batchSize: 64,
-      stripNewLines: false,
-      // Some compatible servers do not know base64, which is the client's default.
-      encodingFormat: 'float',
-      configuration: { baseURL: remote.baseUrl },
-    });
-  const { timeoutMs } = remote;
-  return new CheckedModel(remote.model, false, client(timeoutMs, 2), client(Math.min(timeoutMs, questionMs), 0));
+function remoteModel(settings: EmbeddingSettings, provider: Provider): EmbeddingModel {
+  const { timeoutMs, queryTimeoutMs, retryMs } = settings;
+  return new CheckedModel(settings.model, openAi(settings, timeoutMs), {
+    provider,
+    questions: openAi(settings, Math.min(timeoutMs, queryTimeoutMs)),
+    // One call may always be made in full, however short the time for further ones.
+    patience: { totalMs: timeoutMs + retryMs, tries: retryMs === 0 ? 1 : 5, pauseMs: 500, longestPauseMs: retryMs },
+    haste: { totalMs: queryTimeoutMs, tries: 2, pauseMs: 100, longestPauseMs: 500 },
+  });
+}
+
+function openAi({ model, apiKey, baseUrl }: EmbeddingSettings, timeoutMs: number): Embeddings {
+  return new OpenAIEmbeddings({
+    model,
+    apiKey,
+    // Tries, time and calls at once are the provider's to count.
+    maxRetries: 0,
+    maxConcurrency: Infinity,
+    timeout: timeoutMs,
+    batchSize: 2048,
+    stripNewLines: false,
+    // Some compatible servers do not know base64, which is the client's default.
+    encodingFormat: 'float',
+    configuration: { baseURL: baseUrl, fetch: embeddingFetch(timeoutMs), logLevel: 'off' },
+  });
+}
+
+/** How a model that is not built in is asked. */
+interface Remote {
+  provider: Provider;
+  questions: Embeddings;
+  patience: Patience;
+  haste: Patience;
 }
 
 class CheckedModel implements EmbeddingModel {
   private size: Promise<number> | null = null;
 
+  /** @param remote null: the model is built in, and can neither be late nor away */
   constructor(
     readonly name: string,
-    readonly lexical: boolean,
     private readonly documents: Embeddings,
-    private readonly questions: Embeddings,
+    private readonly remote: Remote | null = null,
   ) {}
+
+  get lexical(): boolean {
+    return this.remote === null;
+  }
+
+  check(): void {
+    this.remote?.provider.check();
+  }
 
   dimensions(): Promise<number> {
     // A failed probe is forgotten, or an outage at the first document would last as long as the process.
-    this.size ??= this.documents.embedQuery('dimensions').then(
+    this.size ??= this.ask(() => this.documents.embedQuery('dimensions')).then(
       (vector) => vector.length,
       (error: unknown) => {
         this.size = null;
-        throw error;
+        throw this.permanent(error, ['input', 'answer', 'refused']);
       },
     );
     return this.size;
   }
 
-  async embed(texts: string[]): Promise<number[][]> {
-    if (texts.length === 0) return [];
-    const vectors = await this.documents.embedDocuments(texts);
-    if (vectors.length !== texts.length)
-      throw new Error(`${this.name} gave ${vectors.length} vectors for ${texts.length} texts`);
+  async embed(texts: string[]): Promise<Embedded> {
+    if (texts.length === 0) return { vectors: [], spoiled: null };
     const dimensions = await this.dimensions();
-    return vectors.map((vector) => this.unit(vector, dimensions));
+    try {
+      return await isolate(texts, (some) =>
+        this.ask(async () => units(await this.documents.embedDocuments(some), dimensions)),
+      );
+    } catch (error) {
+      throw this.permanent(error, ['refused']);
+    }
   }
 
   async embedQuery(text: string, dimensions: number): Promise<number[]> {
-    return this.unit(await this.questions.embedQuery(text), dimensions);
+    const { provider, questions, haste } = this.remote ?? {};
+    const embed = async () => units([await (questions ?? this.documents).embedQuery(text)], dimensions)[0] ?? [];
+    return provider && haste ? provider.call(embed, haste) : embed();
   }
 
-  /** A bad vector is never stored: it would be found for every question, or for none. */
-  private unit(vector: number[], dimensions: number): number[] {
+  private ask<T>(call: () => Promise<T>): Promise<T> {
+    return this.remote ? this.remote.provider.call(call, this.remote.patience) : call();
+  }
+
+  /** Failures of these kinds as the end of a document, in a sentence for whoever runs the service; others as they are. */
+  private permanent(error: unknown, kinds: string[]): unknown {
+    if (!(error instanceof ProviderFailure) || !kinds.includes(error.kind)) return error;
+    const sentence = `The embedding model ${this.name} gives no vectors: ${error.message}. Once that is mended, try again.`;
+    return new PermanentFailure('embedding_refused', sentence, true, { cause: error });
+  }
+}
+
+/**
+ * The vectors, each made unit length. A bad one is never stored: it would be found for every question, or for none.
+ * @throws ProviderFailure for one that holds something else than numbers, or no direction
+ * @throws PermanentFailure for one of another size: the model is not the one that the index was built with
+ */
+function units(vectors: number[][], dimensions: number): number[][] {
+  return vectors.map((vector) => {
+    const size = Array.isArray(vector) ? vector.length : 0;
+    if (size !== dimensions) {
+      const sentence = `The embedding model answered with vectors of ${size} numbers where ${dimensions} are needed.`;
+      throw new PermanentFailure('bad_embedding', sentence, true);
+    }
     const length = Math.hypot(...vector);
     // Each number is looked at: null, as JSON writes NaN, counts as 0 in a sum.
-    if (vector.length !== dimensions || !vector.every(Number.isFinite) || !Number.isFinite(length) || length === 0) {
-      throw new PermanentFailure(
-        'bad_embedding',
-        `The embedding model ${this.name} answered with a vector that cannot be used.`,
-        true,
-      );
+    if (!vector.every(Number.isFinite) || !Number.isFinite(length) || length === 0) {
+      throw new ProviderFailure('answer', 'it gave a vector that cannot be used');
     }
     return vector.map((value) => value / length);
-  }
+  });
 }

@@ -1,4 +1,5 @@
 import { Embeddings } from '@langchain/core/embeddings';
+import { mapInSlices } from '../slices.js';
 
 const dimensions = 384;
 
@@ -16,7 +17,7 @@ export class LexicalEmbeddings extends Embeddings {
   }
 
   async embedDocuments(texts: string[]): Promise<number[][]> {
-    return texts.map(lexicalVector);
+    return mapInSlices(texts, lexicalVector);
   }
 
   async embedQuery(text: string): Promise<number[]> {

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { Client as DatabaseClient } from 'pg';
+import { Client } from '../samples/demo/client.mjs';
+import { startService } from '../samples/demo/service.mjs';
+
+const adminKey = 'the-admin-key-of-a-bench-run';
+const words =
+  'archive badge board branch bridge budget cable carrier clause coffee corner council courier delay deposit desk draft driver engine entry fabric filter flight folder garage ground handle harbor invoice kitchen ladder ledger letter locker manual market meter north notice office orchard packet parking permit pocket policy printer quarter ramp record refund repair report review roof safety sample screen season shelf signal station storage studio summer supply switch ticket timber torque tower travel valve vendor visitor volume waiter warehouse window winter yard'.split(
+    ' ',
+  );
+
+/**
+ * Starts the built service on data of its own: embedded, or a scratch database on the server that DATABASE_URL names
+ * (with REDIS_URL's queue, if it is set).
+ *
+ * @param {Record<string, string>} [settings]
+ */
+export async function startForBench(settings = {}) {
+  const engine = await scratchEngine();
+  const undo = [engine.drop];
+  const stop = async () => {
+    while (undo.length > 0) await undo.pop()?.();
+  };
+  try {
+    const env = { LOG_LEVEL: 'info', ADMIN_API_KEY: adminKey, ...engine.env, ...settings };
+    const { url, pid } = await startService((end) => void undo.push(end), env);
+    const admin = new Client(url, adminKey);
+    const newTenant = async () => new Client(url, (await admin.post('/v1/tenants', { name: randomUUID() })).apiKey);
+    return { lane: engine.lane, url, pid, newTenant, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function scratchEngine() {
+  const { DATABASE_URL: server, REDIS_URL: redis } = process.env;
+  if (!server) return { lane: 'embedded', env: {}, drop: async () => undefined };
+  const name = `lectern_bench_${randomUUID().replaceAll('-', '')}`;
+  const run = async (/** @type {string} */ sql) => {
+    const client = new DatabaseClient({ connectionString: server });
+    await client.connect();
+    await client.query(sql);
+    await client.end();
+  };
+  await run(`create database ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  const queue = redis ? { REDIS_URL: redis, REDIS_PREFIX: name } : undefined;
+  return {
+    lane: queue ? 'PostgreSQL and Redis' : 'PostgreSQL',
+    env: { DATABASE_URL: url.href, ...queue },
+    drop: () => run(`drop database ${name} with (force)`),
+  };
+}
+
+/** Makes a knowledge base. @param {Client} client @returns {Promise<string>} its path */
+export async function newBase(client) {
+  return `/v1/knowledge-bases/${(await client.post('/v1/knowledge-bases', { name: randomUUID() })).id}`;
+}
+
+/** @param {Client} client @param {string} base @param {number} kilobytes @returns {Promise<string>} the document's path */
+export async function uploadArticle(client, base, kilobytes) {
+  const document = { title: `Article ${randomUUID()}`, content: article(kilobytes), contentType: 'text/markdown' };
+  return `${base}/documents/${(await client.post(`${base}/documents`, document)).id}`;
+}
+
+/** @param {Client} client @param {string} path */
+export async function untilReady(client, path) {
+  for (;;) {
+    const { status, error } = await client.get(path);
+    if (status === 'ready') return;
+    if (status === 'failed') throw new Error(JSON.stringify(error));
+    await pause(20);
+  }
+}
+
+/** @param {number} kilobytes */
+function article(kilobytes) {
+  let text = '';
+  while (text.length < kilobytes * 1024) {
+    if (Math.random() < 0.1) text += `\n\n## ${sentence(4)}\n\n`;
+    text += `${sentence(14)}. `;
+  }
+  return text;
+}
+
+/** @param {number} length */
+export const sentence = (length) =>
+  Array.from({ length }, () => words[Math.floor(Math.random() * words.length)]).join(' ');
+
+/** @param {number} ms */
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** @param {number[]} times @param {number} share */
+export function quantile(times, share) {
+  const sorted = times.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+/** @param {() => Promise<unknown>} deed @returns {Promise<number>} how many ms it took */
+export async function timed(deed) {
+  const started = performance.now();
+  await deed();
+  return performance.now() - started;
+}

@@ -1,0 +1,40 @@
+import { Injectable } from '@nestjs/common';
+import { Postings } from '../knowledge/postings.js';
+import { SegmentMerging } from '../knowledge/segment-merging.js';
+import { defineJob } from '../platform/jobs/definition.js';
+import { Handles, Sweep } from '../platform/jobs/handlers.js';
+import { JobQueue } from '../platform/jobs/job-queue.js';
+
+export const mergeJob = defineJob<{ indexId: number; tenantId: string }>({
+  name: 'merge-segments',
+  queue: 'light',
+  attempts: 2,
+  key: ({ indexId }) => String(indexId),
+});
+
+/** The upkeep of the lexical index: merges, and postings for chunks that were stored before there were any. */
+@Injectable()
+export class PostingJobs {
+  constructor(
+    private readonly queue: JobQueue,
+    private readonly postings: Postings,
+    private readonly merging: SegmentMerging,
+  ) {}
+
+  @Handles(mergeJob)
+  async merge({ indexId, tenantId }: { indexId: number; tenantId: string }): Promise<void> {
+    await this.merging.merge({ tenantId }, indexId);
+  }
+
+  @Sweep(15_000)
+  async announceMerges(): Promise<void> {
+    for (const due of await this.merging.due()) await this.queue.add(mergeJob, due);
+  }
+
+  @Sweep(60_000)
+  async rebuildMissing(): Promise<void> {
+    for (const { tenantId, indexId, revisionId } of await this.postings.missing(200)) {
+      await this.postings.rebuild({ tenantId }, indexId, revisionId);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { Database, type TenantScope, type Transaction } from '../platform/database.js';
+import { inContext, type Passage } from './chunks.js';
+import { type PackedSegment, packSegment } from './posting-format.js';
+import { type LeasedRevision, Revisions } from './revisions.js';
+import { terms } from './terms.js';
+
+/** A revision whose chunks stand in a segment. */
+export interface IndexedRevision {
+  id: string;
+  documentId: string;
+  chunks: number;
+}
+
+// Reading this many passages' words takes some 5 ms; requests come in between.
+const passagesATurn = 64;
+
+/** The lexical index as it is written: one segment a revision, merged with others later. */
+@Injectable()
+export class Postings {
+  constructor(
+    private readonly database: Database,
+    private readonly revisions: Revisions,
+  ) {}
+
+  /** Makes a revision's passages searchable by their words, as soon as a version shows them. @throws LeaseLost */
+  async write(revision: LeasedRevision, indexId: number, passages: Passage[]): Promise<void> {
+    const segment = packSegment(await readTerms(passages));
+    await this.database.as(revision, async (tx) => {
+      await this.revisions.hold(tx, revision, 'leases = leases', []);
+      await tx.run('delete from segment_revision where index_id = $1 and revision_id = $2', [indexId, revision.id]);
+      await insertSegment(tx, revision, indexId, segment, [{ ...revision, chunks: passages.length }]);
+    });
+  }
+
+  /** Revisions whose chunks have no postings: those stored before there were any. */
+  async missing(limit: number): Promise<{ indexId: number; tenantId: string; revisionId: string }[]> {
+    const rows = await this.database.asSystem((tx) =>
+      tx.rows<{ index_id: number; tenant_id: string; revision_id: string }>(
+        `select c.index_id, c.tenant_id, c.revision_id from chunk c join revision r on r.id = c.revision_id
+         where c.ordinal = 0 and r.status in ('staged', 'ready', 'superseded')
+           and not exists (select from segment_revision s where s.index_id = c.index_id and s.revision_id = c.revision_id)
+         limit $1`,
+        [limit],
+      ),
+    );
+    return rows.map((row) => ({ indexId: row.index_id, tenantId: row.tenant_id, revisionId: row.revision_id }));
+  }
+
+  /** Makes the postings of chunks that are stored already, from their text. */
+  async rebuild(scope: TenantScope, indexId: number, revisionId: string): Promise<void> {
+    const stored = await this.database.as(scope, (tx) =>
+      tx.rows<Passage & { document_id: string }>(
+        `select document_id, ordinal, section, page, start_offset as start, end_offset as "end", text from chunk
+         where index_id = $1 and revision_id = $2 order by ordinal`,
+        [indexId, revisionId],
+      ),
+    );
+    const documentId = stored[0]?.document_id;
+    if (documentId === undefined) return;
+    const segment = packSegment(await readTerms(stored));
+    await this.database.as(scope, async (tx) => {
+      // The document's row is held so that it cannot be purged meanwhile, nor the same be done twice at once.
+      const there = await tx.row(
+        `select 1 from document where id = $1 and deleted_at is null
+         and not exists (select from segment_revision where index_id = $2 and revision_id = $3) for update`,
+        [documentId, indexId, revisionId],
+      );
+      if (there) {
+        await insertSegment(tx, scope, indexId, segment, [{ id: revisionId, documentId, chunks: stored.length }]);
+      }
+    });
+  }
+}
+
+/** @param revisions those whose chunks the segment holds, in the order of their numbers */
+export async function insertSegment(
+  tx: Transaction,
+  { tenantId }: TenantScope,
+  indexId: number,
+  segment: PackedSegment,
+  revisions: IndexedRevision[],
+): Promise<void> {
+  const made = await tx.row<{ no: number }>(
+    'insert into segment (index_id, tenant_id, chunks, buckets, lengths) values ($1, $2, $3, $4, $5) returning no',
+    [indexId, tenantId, segment.chunks, segment.buckets, segment.lengths],
+  );
+  if (!made) throw new Error('the segment was not made');
+  // A merge moves a revision from one segment to another; its row follows.
+  await tx.run(
+    `insert into segment_revision (index_id, revision_id, tenant_id, document_id, segment_no, base, chunks)
+     select $1, id, $2, document_id, $3, (sum(chunks) over (order by ordinality) - chunks)::int, chunks
+     from unnest($4::uuid[], $5::uuid[], $6::int[]) with ordinality r(id, document_id, chunks, ordinality)
+     on conflict (index_id, revision_id) do update set segment_no = excluded.segment_no, base = excluded.base`,
+    [
+      indexId,
+      tenantId,
+      made.no,
+      revisions.map(({ id }) => id),
+      revisions.map(({ documentId }) => documentId),
+      revisions.map(({ chunks }) => chunks),
+    ],
+  );
+  // One statement: a round trip for each bucket would hold the embedded engine, for which requests wait.
+  await tx.run(
+    `insert into posting (index_id, segment_no, bucket, tenant_id, data)
+     select $1, $2, bucket, $3, data from unnest($4::int[], $5::bytea[]) as b (bucket, data)`,
+    [indexId, made.no, tenantId, [...segment.data.keys()], [...segment.data.values()]],
+  );
+}
+
+async function readTerms(passages: Passage[]): Promise<string[][]> {
+  const found: string[][] = [];
+  for (const passage of passages) {
+    found.push(terms(inContext(passage)));
+    if (found.length % passagesATurn === 0) await nextTurn();
+  }
+  return found;
+}
