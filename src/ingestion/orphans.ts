@@ -29,9 +29,9 @@ export class Orphans {
   }
 
   /** Removes the orphans of the next page, and unfinished uploads, that are older than `before`. */
-  async clearBefore(before: Date): Promise<void> {
+  async clearBefore(before: Date, limit = pageSize): Promise<void> {
     await this.blobs.sweep(before);
-    const page = await this.blobs.list(this.reached, pageSize);
+    const page = await this.blobs.list(this.reached, limit);
     // What else somebody keeps there is none of our business.
     for (const tenantId of new Set(page.map((blob) => blob.tenantId))) {
       const old = page.filter((blob) => blob.tenantId === tenantId && blob.storedAt < before);
@@ -41,7 +41,7 @@ export class Orphans {
           old.map(({ hash }) => hash),
         );
     }
-    this.reached = page.length < pageSize ? null : (page.at(-1) ?? null);
+    this.reached = page.length < limit ? null : (page.at(-1) ?? null);
   }
 
   private async clearTenant(scope: TenantScope, hashes: string[]): Promise<void> {

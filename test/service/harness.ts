@@ -2,12 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Type } from '@nestjs/common';
+import type { Abstract, Type } from '@nestjs/common';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
 import { Relay } from '../../src/events/relay.js';
-import { BlobStore } from '../../src/platform/blobs.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { scratchDatabase } from './scratch.js';
@@ -108,15 +107,13 @@ export async function startService(options: { env?: Settings | ((engines: Engine
     work: () => app.get(JobRunner).start(),
     database: () => app.get(Database),
     /** A part of the running service, for a test that holds it by the hand. */
-    part: <T>(of: Type<T>): T => app.get(of),
+    part: <T>(of: Type<T> | Abstract<T>): T => app.get(of),
     /** Ends the service and starts it on the same data with other settings. */
     restart: async (env: Settings = {}) => {
       await stopApp(app);
       app = await open(env);
       url = await app.getUrl();
     },
-    /** The blob store, disk or S3. */
-    blobs: () => app.get(BlobStore),
     stop: async () => {
       await stopApp(app);
       await scratch?.drop();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { BlobStore } from '../../src/platform/blobs.js';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
@@ -32,7 +33,7 @@ async function leftovers(id: string) {
   return Object.fromEntries(Object.entries(counts ?? {}).map(([name, count]) => [name, Number(count)]));
 }
 
-const blobs = async () => (await service.blobs().list(null, 1000)).length;
+const blobs = async () => (await service.part(BlobStore).list(null, 1000)).length;
 
 describe('a deleted document', () => {
   it('is gone from the next search, list and read, and its external id is free again', async () => {
