@@ -35,12 +35,12 @@ describe.skipIf(Boolean(process.env['DATABASE_URL']) || !canMount()).each([
       .body;
     const source = await service.request('POST', '/v1/cms-sources', { body: { knowledgeBaseId, kind: 'generic' } });
     const { id, secret } = source.body;
-    let told = 0;
+    const events = { told: 0 };
     /** Half a megabyte that is stored as it came before it is acknowledged, and costs nothing more. */
     const tell = async () => {
       const content = randomBytes(250_000).toString('hex');
-      const updatedAt = new Date(Date.UTC(2026, 0, 1, 0, 0, told)).toISOString();
-      const body = JSON.stringify({ articleId: `a${told++}`, action: 'deleted', content, updatedAt });
+      const updatedAt = new Date(Date.UTC(2026, 0, 1, 0, 0, events.told)).toISOString();
+      const body = JSON.stringify({ articleId: `a${events.told++}`, action: 'deleted', content, updatedAt });
       const signature = createHmac('sha256', secret).update(body).digest('hex');
       const answer = await fetch(`${service.url}/v1/hooks/${id}`, {
         method: 'POST',
@@ -53,7 +53,7 @@ describe.skipIf(Boolean(process.env['DATABASE_URL']) || !canMount()).each([
     await disk.fill(1024 * 1024);
     const acknowledged: string[] = [];
     const refused: [number, string | undefined][] = [];
-    while (refused.length < 5 && told < 300) {
+    while (refused.length < 5 && events.told < 300) {
       const { status, body } = await tell();
       if (status === 202) acknowledged.push(body.eventId);
       else refused.push([status, body.code]);

@@ -6,8 +6,8 @@ export const boundary = 'a-boundary-between-parts';
 
 /** One part of a multipart body; with a file name it is a file. */
 export function part(headers: string, content: Uint8Array | string): Buffer {
-  const head = `--${boundary}\r\nContent-Disposition: form-data; ${headers}\r\n\r\n`;
-  return Buffer.concat([Buffer.from(head), Buffer.from(content), Buffer.from('\r\n')]);
+  const start = `--${boundary}\r\nContent-Disposition: form-data; ${headers}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(start), Buffer.from(content), Buffer.from('\r\n')]);
 }
 
 /** The part that every upload has, under a name as it stands in the header. */
@@ -52,7 +52,7 @@ export async function sendRaw(
 export async function answerOn(socket: Socket): Promise<Pick<Answer, 'status' | 'body'>> {
   let text = '';
   socket.on('data', (received: Buffer) => (text += received.toString()));
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.once('close', resolve));
   const [first = '', ...rest] = text.split('\r\n\r\n');
   const json = /\{.*\}/s.exec(rest.join())?.[0];
   return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(first)?.[1]), body: json ? JSON.parse(json) : null };

@@ -7,6 +7,8 @@ import { type Library, openLibrary } from '../service/library.js';
 import { filePart, end, sendRaw } from './raw-upload.js';
 import { canMount, mountSmallDisk } from './small-disk.js';
 
+const large = () => Buffer.concat([filePart(randomBytes(2_000_000), 'large.txt'), end]);
+
 // Only root may mount a disk small enough to fill. With files in S3 it is the disk that uploads pass through.
 describe.skipIf(!canMount())('a disk without room for uploads', () => {
   let service: Service;
@@ -27,7 +29,6 @@ describe.skipIf(!canMount())('a disk without room for uploads', () => {
   });
 
   const incoming = () => readdir(join(service.dataDir, 'blobs', 'incoming'));
-  const large = () => Buffer.concat([filePart(randomBytes(2_000_000), 'large.txt'), end]);
 
   it('145: is a 507 that leaves nothing behind and takes nothing down; uploads go on once there is room', async () => {
     await disk.fill(1_000_000);
