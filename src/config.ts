@@ -195,6 +195,10 @@ function read(reader: Reader) {
       queuedPerTenant: reader.integer('QUEUE_MAX_PER_TENANT', 20_000, 1, 10_000_000),
       queued: reader.integer('QUEUE_MAX', 200_000, 1, 10_000_000),
     },
+    http: {
+      requestTimeoutMs: reader.integer('REQUEST_TIMEOUT_MS', 120_000, 100, 3_600_000),
+      headersTimeoutMs: reader.integer('HEADERS_TIMEOUT_MS', 15_000, 100, 600_000),
+    },
     overload: {
       eventLoopDelayMs: reader.integer('EVENT_LOOP_DELAY_MAX_MS', 200, 10, 60_000),
       connectionQueue: reader.integer('CONNECTION_QUEUE_MAX', 200, 1, 100_000),

@@ -43,8 +43,16 @@ export async function receive(
     return { ...file, fields: fields as UploadFieldsDto };
   } catch (error) {
     for (const { staged } of files) await blobs.discard(staged);
-    throw error;
+    throw asMalformed(error);
   }
+}
+
+/** What the parser of multipart bodies throws without a code: the sender's mistake, not ours. */
+function asMalformed(error: unknown): unknown {
+  const broken = /^Multipart: Boundary not found|^Unexpected end of multipart data|terminated early/;
+  return error instanceof Error && broken.test(error.message)
+    ? new ApiError('bad_request', 'The body is not whole multipart/form-data.', [], { cause: error })
+    : error;
 }
 
 /** @returns the fields; each file goes to `take` when it comes */

@@ -116,6 +116,7 @@ export async function makeMortal(settings: Record<string, string> = {}) {
 
   return {
     dataDir,
+    url,
     start,
     until,
     request,

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Config } from '../../config.js';
 import { ApiError } from '../../errors.js';
 import type { Logger } from '../logger.js';
+import { discardRest, refuseBroken } from './broken-requests.js';
 import { asApiError, problem } from './problem.filter.js';
 
 const megabyte = 1024 * 1024;
@@ -25,9 +26,14 @@ const maxNesting = 100;
 
 /** Fastify with our request ids, body limits, JSON parser and access log, before Nest adds its routes. */
 export async function makeAdapter(config: Config, logger: Logger): Promise<FastifyAdapter> {
+  const { requestTimeoutMs, headersTimeoutMs } = config.http;
+  const shorterMs = Math.min(requestTimeoutMs, headersTimeoutMs);
   const adapter = new FastifyAdapter({
     bodyLimit: megabyte,
-    requestTimeout: 120_000,
+    requestTimeout: requestTimeoutMs,
+    // Node looks for late requests every so often: twice within the shorter of the two limits.
+    http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: Math.ceil(shorterMs / 2) },
+    clientErrorHandler: refuseBroken,
     // While the process ends, what still comes in over a connection that was open is answered, and told to be the last.
     return503OnClosing: false,
     // A caller's own id is taken when it is short and plain; anything else would be a way to forge log lines.
@@ -54,6 +60,7 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
       .header('cache-control', 'no-store');
   });
   fastify.addHook('onResponse', async (request, reply) => {
+    discardRest(request.raw);
     const line = {
       requestId: request.id,
       method: request.method,
@@ -73,7 +80,8 @@ export async function makeAdapter(config: Config, logger: Logger): Promise<Fasti
     return parse(request, text, done);
   });
   await adapter.register(multipart as never, {
-    limits: { fileSize: config.upload.maxBytes + 1, files: 1, fields: 20, fieldSize: 64 * 1024, parts: 30 },
+    // A second file is let through to whoever reads the parts: it is a bad field, not too much.
+    limits: { fileSize: config.upload.maxBytes + 1, files: 2, fields: 20, fieldSize: 64 * 1024, parts: 30 },
   });
   return adapter;
 }
