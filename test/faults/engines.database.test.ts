@@ -77,7 +77,7 @@ describe.skipIf(!DATABASE_URL)('a PostgreSQL that fails, with the queue in it', 
       }
     }
     expect([...statuses].filter((status) => ![200, 202, 503].includes(status))).toEqual([]);
-    for (const id of [...ids, (await upload()).body.id]) await until('what was accepted', () => ready(id), 30);
+    for (const id of [...ids, (await upload()).body.id]) await until('what was accepted', () => ready(id), 90);
   });
 
   it('135: without the connections that listen, a job starts all the same', async () => {
