@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Service, startService } from '../service/harness.js';
@@ -11,7 +11,11 @@ let service: Service;
 let library: Library;
 let incoming: string;
 
-const openFiles = async () => (await readdir('/proc/self/fd')).length;
+/** Connections and uploaded files that this process has open: the service's, and this test's own. */
+async function openFiles(): Promise<number> {
+  const links = (await readdir('/proc/self/fd')).map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ''));
+  return (await Promise.all(links)).filter((link) => link.startsWith('socket:') || link.includes('/blobs/')).length;
+}
 
 beforeAll(async () => {
   service = await startService({
@@ -44,6 +48,24 @@ describe('connections that fail while they upload', () => {
     await until('descriptors to be given back', async () => (await openFiles()) <= before + 5, 5);
     expect((await library.list()).data).toEqual([]);
     expect((await sendRaw(service, library.base, body)).status).toBe(202);
+  });
+
+  it('3: 300 that are cut before the service reads them do not take up room for ever', async () => {
+    const before = await openFiles();
+    await service.database().asOwner(async (tx) => {
+      // Whoever looks up the base waits for this transaction to end.
+      await tx.run('lock table knowledge_base in access exclusive mode');
+      const sockets = await Promise.all(Array.from({ length: 300 }, () => dial(service)));
+      for (const socket of sockets) {
+        socket.write(head(service, library.base, { 'content-length': 1000 }));
+        socket.write(filePart('begun'));
+      }
+      await service.call('GET', '/health/live');
+      for (const socket of sockets) socket.destroy();
+      await service.call('GET', '/health/live');
+    });
+    await until('descriptors to be given back', async () => (await openFiles()) <= before + 5, 5);
+    await until('uploads to be let go of', async () => (await library.upload({ content: 'After.' })).status === 202, 5);
   });
 
   it('4: 200 that send a byte now and then are closed when their time is up, and the API lives on', async () => {
