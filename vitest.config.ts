@@ -8,11 +8,16 @@ const built = fileURLToPath(new URL('./dist/', import.meta.url));
 // metadata that only breaks once compiled.
 const alias = [{ find: /^(?:\.\.\/)+src\//, replacement: built }];
 
+// What touches no outside engine is not run a second time beside one: the embedded engine's own faults, and hostile files,
+// which end in the parsers' processes.
+const embeddedOnly = ['embedded*', 'parser-*', 'hostile-*'].map((name) => `test/faults/${name}.test.ts`);
+
 const suite = (name: string, timeout: number) => ({
   resolve: { alias },
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
+    exclude: process.env['DATABASE_URL'] ? embeddedOnly : [],
     testTimeout: timeout,
     hookTimeout: 60_000,
     ...(name === 'service' ? { globalSetup: 'test/template.setup.ts' } : {}),

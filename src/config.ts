@@ -133,9 +133,35 @@ class Reader {
   }
 }
 
+const megabyte = 1024 * 1024;
+
+/** What reading an untrusted file may cost: the processes that do it, and what a single file may hold. */
+function parserSettings(reader: Reader, heavy: number) {
+  return {
+    timeoutMs: reader.integer('PARSER_TIMEOUT_MS', 60_000, 1000, 600_000),
+    patienceMs: reader.integer('PARSER_PATIENCE_MS', 3000, 100, 600_000),
+    // One for each document that is read at the same time, and one for what takes long.
+    processes: reader.integer('PARSER_PROCESSES', heavy + 1, 2, 65),
+    reuse: reader.integer('PARSER_REUSE', 50, 1, 10_000),
+    heapMb: reader.integer('PARSER_HEAP_MB', 512, 64, 8192),
+    rssMb: reader.integer('PARSER_RSS_MB', 768, 128, 16_384),
+    chunks: reader.integer('PARSER_MAX_CHUNKS', 20_000, 1, 1_000_000),
+    bounds: {
+      entries: reader.integer('PARSER_MAX_ENTRIES', 2000, 1, 1_000_000),
+      inflatedBytes: reader.integer('PARSER_MAX_INFLATED_MB', 200, 1, 4096) * megabyte,
+      partBytes: reader.integer('PARSER_MAX_PART_MB', 20, 1, 1024) * megabyte,
+      ratio: reader.integer('PARSER_MAX_RATIO', 200, 2, 100_000),
+      depth: reader.integer('PARSER_MAX_DEPTH', 256, 8, 10_000),
+      pages: reader.integer('PARSER_MAX_PAGES', 5000, 1, 1_000_000),
+      cells: reader.integer('PARSER_MAX_CELLS', 2_000_000, 1, 1_000_000_000),
+      textChars: reader.integer('PARSER_MAX_TEXT_MB', 20, 1, 256) * megabyte,
+    },
+  };
+}
+
 /** Every setting of the service, with its default. The README's table is this function in words. */
 function read(reader: Reader) {
-  const megabyte = 1024 * 1024;
+  const heavy = reader.integer('HEAVY_CONCURRENCY', 2, 1, 64);
   return {
     port: reader.integer('PORT', 3000, 0, 65_535),
     host: reader.text('HOST') ?? '0.0.0.0',
@@ -177,13 +203,9 @@ function read(reader: Reader) {
       eventLoopDelayMs: reader.integer('EVENT_LOOP_DELAY_MAX_MS', 200, 10, 60_000),
       connectionQueue: reader.integer('CONNECTION_QUEUE_MAX', 200, 1, 100_000),
     },
-    parser: {
-      timeoutMs: reader.integer('PARSER_TIMEOUT_MS', 60_000, 1000, 600_000),
-      heapMb: reader.integer('PARSER_HEAP_MB', 512, 64, 8192),
-      rssMb: reader.integer('PARSER_RSS_MB', 768, 128, 16_384),
-    },
+    parser: parserSettings(reader, heavy),
     workers: {
-      heavy: reader.integer('HEAVY_CONCURRENCY', 2, 1, 64),
+      heavy,
       light: reader.integer('LIGHT_CONCURRENCY', 8, 1, 256),
       leaseSeconds: reader.integer('LEASE_SECONDS', 90, 5, 3600),
     },

@@ -4,7 +4,7 @@ import { PermanentFailure } from '../errors.js';
 import { Chunks, type Passage } from '../knowledge/chunks.js';
 import { Indexes } from '../knowledge/indexes.js';
 import { Postings } from '../knowledge/postings.js';
-import { LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
+import { type Lane, LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { BlobStore } from '../platform/blobs.js';
 import { boundary } from '../platform/boundary.js';
 import { Database } from '../platform/database.js';
@@ -14,8 +14,9 @@ import { ProviderFailure } from '../platform/models/provider-failure.js';
 import { mapInSlices } from '../platform/slices.js';
 import { passagesOf } from './chunk.js';
 import { embedPassages } from './embed-passages.js';
-import { defaultParseLimits, parseInChild } from './parsers/parse-in-child.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
+import type { Parsed } from './parsers/parse-protocol.js';
+import { ParserPool } from './parsers/parser-pool.js';
 
 /** What a revision cost: how many chunks, how many of them needed a new vector, how long each stage took in ms. */
 interface Receipt {
@@ -29,6 +30,12 @@ interface Receipt {
 const outageMs = 15_000;
 const longestOutageMs = 600_000;
 
+/** Nothing is wrong with the file so far: it only needs more time than one gets while others wait. */
+class TakesLong extends Error {}
+
+const tooManyPassages = (most: number): PermanentFailure =>
+  new PermanentFailure('chunk_limit', `The document makes more than ${most} passages: split it into smaller files.`);
+
 /** One revision from its stored bytes to staged chunks. */
 @Injectable()
 export class Ingestion {
@@ -39,6 +46,7 @@ export class Ingestion {
     private readonly chunks: Chunks,
     private readonly postings: Postings,
     private readonly embedder: Embedder,
+    private readonly parsers: ParserPool,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -47,29 +55,36 @@ export class Ingestion {
   /**
    * Safe to run twice and at the same time: whoever does not get the lease stops. A failure that cannot pass ends the
    * revision with its name. While the embedding model is down the revision waits, however long; after any other failure
-   * it is tried again, though not for ever.
+   * it is tried again, though not for ever. A file that takes longer to read than most leaves its place to the next one,
+   * and waits for the slow lane.
+   * @param stop ends the reading of a file at once; the revision is tried again
    * @returns whether the lease was to be had
    */
-  async ingest(revisionId: string): Promise<boolean> {
-    const revision = await this.revisions.claim(revisionId);
-    if (!revision) return false; // done, superseded, or held by another worker
+  async ingest(revisionId: string, lane: Lane = 'fast', stop?: AbortSignal): Promise<boolean> {
+    const revision = await this.revisions.claim(revisionId, lane);
+    if (!revision) return false; // done, superseded, waiting for the other lane, or held by another worker
     const abort = new AbortController();
     const beat = setInterval(() => void this.beat(revision, abort), (this.config.workers.leaseSeconds * 1000) / 3);
     try {
-      await this.carryOut(revision, abort.signal);
+      await this.carryOut(revision, stop ? AbortSignal.any([abort.signal, stop]) : abort.signal);
     } catch (error) {
-      if (error instanceof LeaseLost || abort.signal.aborted) return true;
-      const about = { revision: revision.id, document: revision.documentId, requestId: revision.requestId };
-      this.logger.warn({ err: error, ...about }, 'an attempt to ingest failed');
-      if (error instanceof PermanentFailure) await this.revisions.fail(revision, error);
-      else if (error instanceof ProviderFailure && error.kind === 'passing') {
-        const waitMs = Math.min(error.retryAfterMs ?? outageMs, longestOutageMs);
-        await this.revisions.postpone(revision, waitMs);
-      } else await this.revisions.release(revision);
+      await this.giveUp(revision, error, abort.signal);
     } finally {
       clearInterval(beat);
     }
     return true;
+  }
+
+  private async giveUp(revision: LeasedRevision, error: unknown, lost: AbortSignal): Promise<void> {
+    if (error instanceof LeaseLost || lost.aborted) return;
+    if (error instanceof TakesLong) return this.revisions.defer(revision);
+    const about = { revision: revision.id, document: revision.documentId, requestId: revision.requestId };
+    this.logger.warn({ err: error, ...about }, 'an attempt to ingest failed');
+    if (error instanceof PermanentFailure) await this.revisions.fail(revision, error);
+    else if (error instanceof ProviderFailure && error.kind === 'passing') {
+      const waitMs = Math.min(error.retryAfterMs ?? outageMs, longestOutageMs);
+      await this.revisions.postpone(revision, waitMs);
+    } else await this.revisions.release(revision);
   }
 
   /** A heartbeat that fails for another reason than a lost lease may succeed the next time: the lease lasts for three. */
@@ -92,6 +107,7 @@ export class Ingestion {
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
     const passages = await mapInSlices(passagesOf(parsed, revision.pipeline.chunking), (passage) => passage);
+    if (passages.length > this.config.parser.chunks) throw tooManyPassages(this.config.parser.chunks);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();
     const counts = await this.embed(revision, model, passages);
@@ -108,12 +124,19 @@ export class Ingestion {
     throw new PermanentFailure('model_unavailable', sentence, true);
   }
 
-  private async parse(revision: LeasedRevision, signal: AbortSignal) {
-    const { timeoutMs, heapMb, rssMb } = this.config.parser;
+  private async parse(revision: LeasedRevision, signal: AbortSignal): Promise<Parsed> {
+    const { timeoutMs, patienceMs } = this.config.parser;
     const hint = { filename: revision.filename, declared: revision.declaredType };
-    return this.blobs.asFile(revision.tenantId, revision.contentHash, (path) =>
-      parseInChild(path, hint, { ...defaultParseLimits, timeoutMs, heapMb, rssMb }, signal),
-    );
+    const patient = revision.lane === 'slow' || patienceMs >= timeoutMs;
+    const options = { owner: revision.tenantId, timeoutMs: patient ? timeoutMs : patienceMs, signal };
+    try {
+      return await this.blobs.asFile(revision.tenantId, revision.contentHash, (path) =>
+        this.parsers.parse(path, hint, options),
+      );
+    } catch (error) {
+      const outOfTime = error instanceof PermanentFailure && error.code === 'parser_timeout';
+      throw outOfTime && !patient ? new TakesLong() : error;
+    }
   }
 
   /** The stored text, into which all offsets point. */
@@ -141,6 +164,7 @@ export class Ingestion {
     });
     await this.chunks.trim(revision, indexId, passages.length);
     await this.postings.write(revision, indexId, passages);
+    await boundary('postings.written', revision.documentId);
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },

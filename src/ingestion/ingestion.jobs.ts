@@ -97,8 +97,8 @@ export class IngestionJobs {
   async announceUnfinished(): Promise<void> {
     const rows = await this.database.asSystem((tx) =>
       tx.rows<{ id: string }>(
-        `select id from revision where status in ('queued', 'parsing', 'chunking', 'embedding') and lease_expires_at < now()
-         order by lease_expires_at limit 1000`,
+        `select id from revision where status in ('queued', 'parsing', 'chunking', 'embedding') and lane = 'fast'
+           and lease_expires_at < now() order by lease_expires_at limit 1000`,
       ),
     );
     for (const { id } of rows) await this.queue.add(ingestJob, { revisionId: id });

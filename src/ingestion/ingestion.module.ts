@@ -1,16 +1,30 @@
 import { Module } from '@nestjs/common';
+import { CONFIG, type Config } from '../config.js';
 import { Articles } from './articles.js';
 import { Ingestion } from './ingest.js';
 import { IngestionJobs } from './ingestion.jobs.js';
 import { Orphans } from './orphans.js';
 import { PostingJobs } from './posting.jobs.js';
+import { ParserPool } from './parsers/parser-pool.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
+import { SlowLane } from './slow-lane.js';
 import { UploadController } from './upload.controller.js';
 import { UploadLimits } from './upload-limits.js';
 
 @Module({
   controllers: [UploadController],
-  providers: [Ingestion, Publishing, Purging, Orphans, Articles, UploadLimits, IngestionJobs, PostingJobs],
+  providers: [
+    { provide: ParserPool, inject: [CONFIG], useFactory: ({ parser }: Config) => new ParserPool(parser) },
+    Ingestion,
+    SlowLane,
+    Publishing,
+    Purging,
+    Orphans,
+    Articles,
+    UploadLimits,
+    IngestionJobs,
+    PostingJobs,
+  ],
 })
 export class IngestionModule {}

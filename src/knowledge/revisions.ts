@@ -11,6 +11,9 @@ import type { RevisionStatus } from './documents.js';
 import type { Pipeline } from './pipeline.js';
 import { frequencies, terms, termVector } from './terms.js';
 
+/** Files are read in the fast lane first; those that take long wait in the slow one, where they hold up only each other. */
+export type Lane = 'fast' | 'slow';
+
 /** A revision that this worker holds: nobody else may advance it until the lease ends. */
 export interface LeasedRevision extends TenantScope {
   id: string;
@@ -25,6 +28,7 @@ export interface LeasedRevision extends TenantScope {
   pipeline: Pipeline;
   lease: string;
   requestId: string | null;
+  lane: Lane;
 }
 
 interface LeaseRow {
@@ -42,6 +46,7 @@ interface LeaseRow {
   leases: number;
   tries: number;
   request_id: string | null;
+  lane: Lane;
 }
 
 /** Somebody else has the revision now, or it is no longer wanted: whoever gets this stops without a word. */
@@ -64,16 +69,16 @@ export class Revisions {
 
   /**
    * Takes the lease on a revision that waits, or whose worker has gone silent.
-   * @returns null when there is nothing to do: it is done, held, superseded, or was given up just now
+   * @returns null when there is nothing to do: it is done, held, in the other lane, superseded, or was given up just now
    */
-  async claim(id: string): Promise<LeasedRevision | null> {
+  async claim(id: string, lane: Lane): Promise<LeasedRevision | null> {
     const owner = await this.database.asSystem((tx) =>
       tx.row<{ tenant_id: string }>('select tenant_id from revision where id = $1', [id]),
     );
     if (!owner) return null;
     const scope = { tenantId: owner.tenant_id };
     return this.database.as(scope, async (tx) => {
-      const row = await this.waiting(tx, id);
+      const row = await this.waiting(tx, id, lane);
       if (!row) return null;
       if (await this.overtaken(tx, row.id, row.document_id, row.number)) return null;
       const held = toLeased(row, randomUUID());
@@ -91,7 +96,8 @@ export class Revisions {
            leases = leases + 1, done = 0, total = 0 where id = $1`,
         [id, held.lease],
       );
-      if (row.leases === 0 && row.tries === 0) await record(tx, scope, event('document.processing', held));
+      if (row.leases === 0 && row.tries === 0 && lane === 'fast')
+        await record(tx, scope, event('document.processing', held));
       return held;
     });
   }
@@ -170,6 +176,17 @@ export class Revisions {
     });
   }
 
+  /** Gives the lease back unspent: the revision waits for the slow lane. */
+  async defer(revision: LeasedRevision): Promise<void> {
+    await this.database.as(revision, (tx) =>
+      tx.run(
+        `update revision set status = 'queued', lane = 'slow', lease_token = null, leases = greatest(leases - 1, 0),
+           lease_expires_at = now() where id = $1 and lease_token = $2`,
+        [revision.id, revision.lease],
+      ),
+    );
+  }
+
   /**
    * Gives the lease back while something that every document needs is down: that says nothing about this one, so it does
    * not count as a lease, and as one try however often it happens (one, so that its processing is announced only once).
@@ -198,15 +215,15 @@ export class Revisions {
     }
   }
 
-  private waiting(tx: Transaction, id: string): Promise<LeaseRow | null> {
+  private waiting(tx: Transaction, id: string, lane: Lane): Promise<LeaseRow | null> {
     return tx.row<LeaseRow>(
       `select r.id, r.tenant_id, r.document_id, r.knowledge_base_id, r.number, r.content_hash, r.filename, r.declared_type,
-         d.title, d.title_given, b.pipeline, r.leases, r.tries, r.request_id
+         d.title, d.title_given, b.pipeline, r.leases, r.tries, r.request_id, r.lane
        from revision r join document d on d.id = r.document_id join knowledge_base b on b.id = r.knowledge_base_id
-       where r.id = $1 and d.deleted_at is null and b.deleted_at is null
+       where r.id = $1 and r.lane = $2 and d.deleted_at is null and b.deleted_at is null
          and (r.status = 'queued' or (r.status in ('parsing', 'chunking', 'embedding') and r.lease_expires_at < now()))
        for update of r skip locked`,
-      [id],
+      [id, lane],
     );
   }
 
@@ -268,5 +285,6 @@ function toLeased(row: LeaseRow, lease: string): LeasedRevision {
     pipeline: row.pipeline,
     lease,
     requestId: row.request_id,
+    lane: row.lane,
   };
 }

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../platform/database.js';
 
 // Of a tenant's unfinished revisions: what waits, and what a dead worker left. What failed for a while waits its time out.
-const due = `(r.status = 'queued' and (r.tries = 0 or r.lease_expires_at < now())
+// What waits in the slow lane is taken from there.
+const due = `r.lane = 'fast' and (r.status = 'queued' and (r.tries = 0 or r.lease_expires_at < now())
   or r.status in ('parsing', 'chunking', 'embedding') and r.lease_expires_at < now())`;
 const unfinished = `status in ('queued', 'parsing', 'chunking', 'embedding')`;
 
@@ -37,7 +38,7 @@ export class Turns {
            ) oldest
            cross join lateral (
              select count(*) as held from revision h
-             where h.tenant_id = w.tenant_id and h.lease_token is not null and h.lease_expires_at > now()
+             where h.tenant_id = w.tenant_id and h.lane = 'fast' and h.lease_token is not null and h.lease_expires_at > now()
            ) work
          order by work.held, t.served_at nulls first limit 1`,
       );

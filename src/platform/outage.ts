@@ -3,9 +3,10 @@
 // an idle transaction was ended (25P).
 const passing = /^(08|53|57P|57014|40|55P03|25P0[34])/;
 const network = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
-// What `pg` and its pool say without a code.
+// What `pg`, its pool and TypeORM say without a code. TypeORM lets go of a connection that broke while a transaction was
+// between two statements, and says of the next one only that it comes too late.
 const sayings =
-  /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|timeout expired)/;
+  /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|Query runner already released|Database connection provided by a query runner was already released)/;
 
 /** Whether an error means that a part the service needs is not to be had right now: asking again later may help. */
 export function isOutage(error: unknown): boolean {

@@ -58,5 +58,7 @@ function open(
   });
   // An idle connection that the server drops is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => undefined);
+  // Nor one that is in use, but between two statements: nobody but its user would hear of it, and BullMQ does not listen.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }

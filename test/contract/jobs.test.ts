@@ -19,7 +19,7 @@ import { LightProcessor } from '../../src/platform/jobs/processors.js';
 import { LOGGER, makeLogger } from '../../src/platform/logger.js';
 import { migrate } from '../../src/platform/migrate.js';
 import { openPool, POOL, type Pool } from '../../src/platform/pool.js';
-import { scratchDatabase } from '../service/harness.js';
+import { scratchDatabase } from '../service/scratch.js';
 
 const greet = defineJob<{ name: string; times: number }>({ name: 'greet', queue: 'light', attempts: 3 });
 const once = defineJob<{ id: string }>({ name: 'once', queue: 'heavy', attempts: 2, key: ({ id }) => id });

@@ -1,16 +1,19 @@
 import { Document, HeadingLevel, Packer, Paragraph, Table, TableCell, TableRow } from 'docx';
 import PdfWriter from 'pdfkit';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config.js';
 import { Archive, packStored } from '../../src/ingestion/parsers/archive.js';
 import type { ContentType, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
 import { DOCX } from '../../src/ingestion/parsers/parsed.js';
 import { contentTypes, parserFor } from '../../src/ingestion/parsers/registry.js';
 
+const { bounds } = readConfig({}).parser;
+
 const TITLE = 'Handbook of Tides';
 const BODY = 'The moon pulls the sea — twice a day, naïve reader 😀.';
 
 const parse = async (type: ContentType, bytes: Buffer | string): Promise<ParsedDocument> =>
-  (await parserFor(type)).parse(Buffer.from(bytes as string));
+  (await parserFor(type)).parse(Buffer.from(bytes as string), bounds);
 
 const blockTexts = ({ text, blocks }: ParsedDocument, kind: string): string[] =>
   blocks.filter((block) => block.kind === kind).map(({ start, end }) => text.slice(start, end));
@@ -133,8 +136,19 @@ describe.each(contentTypes)('a parser of %s', (type) => {
 
   it('refuses more text than its bounds', async () => {
     const parser = await parserFor('text/plain');
-    const long = parser.parse(Buffer.from('x'.repeat(2_000)), { textChars: 1_000, pages: 1 });
+    const long = parser.parse(Buffer.from('x'.repeat(2_000)), { ...bounds, textChars: 1_000 });
     await expect(long).rejects.toMatchObject({ code: 'text_limit' });
+  });
+});
+
+it.each<[ContentType, string]>([
+  ['text/html', `<table>${'<tr><td>a<td>b'.repeat(6)}</table>`],
+  ['text/markdown', `|a|b|\n|-|-|\n${'|c|d|\n'.repeat(5)}`],
+])('a parser of %s refuses more table cells than its bounds', async (type, table) => {
+  const parser = await parserFor(type);
+  expect((await parser.parse(Buffer.from(table), { ...bounds, cells: 12 })).blocks).toHaveLength(1);
+  await expect(parser.parse(Buffer.from(table), { ...bounds, cells: 11 })).rejects.toMatchObject({
+    code: 'cell_limit',
   });
 });
 
@@ -202,7 +216,7 @@ describe('text encodings', () => {
 
 describe('Word', () => {
   it('refuses what inflates without end, by counting and not by the declared size', async () => {
-    const parts = new Archive(await tidesDocx());
+    const parts = new Archive(await tidesDocx(), bounds);
     const bomb = new Map([...parts.names].map((name) => [name, parts.read(name)!]));
     bomb.set('word/document.xml', Buffer.alloc(21 * 1024 * 1024, 0x20));
     await expect(parse(DOCX, packStored(bomb))).rejects.toMatchObject({ code: 'decompression_limit' });
@@ -212,7 +226,7 @@ describe('Word', () => {
     ['a DTD', '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><w:document/>', 'unsafe_document'],
     ['50,000 nested elements', `<w:document>${'<w:sdt>'.repeat(50_000)}`, 'nesting_too_deep'],
   ])('refuses %s', async (_, xml, code) => {
-    const parts = new Archive(await tidesDocx());
+    const parts = new Archive(await tidesDocx(), bounds);
     const changed = new Map([...parts.names].map((name) => [name, parts.read(name)!]));
     changed.set('word/document.xml', Buffer.from(xml));
     await expect(parse(DOCX, packStored(changed))).rejects.toMatchObject({ code });
@@ -239,7 +253,7 @@ describe('PDF', () => {
   it('refuses a broken file and too many pages', async () => {
     await expect(parse('application/pdf', '%PDF-1.7\ngarbage')).rejects.toMatchObject({ code: 'unreadable_document' });
     const parser = await parserFor('application/pdf');
-    const long = parser.parse(await tidesPdf(), { textChars: 10_000, pages: 1 });
+    const long = parser.parse(await tidesPdf(), { ...bounds, pages: 1 });
     await expect(long).rejects.toMatchObject({ code: 'page_limit' });
   });
 

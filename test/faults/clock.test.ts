@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Scratch, scratchDatabase } from '../service/harness.js';
+import { type Scratch, scratchDatabase } from '../service/scratch.js';
 import { until } from './until.js';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));

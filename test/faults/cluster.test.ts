@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminKey, type Answer } from '../service/harness.js';
-import { type Scratch, scratchDatabase } from '../service/harness.js';
+import { type Scratch, scratchDatabase } from '../service/scratch.js';
 import { drawn, until } from './until.js';
 
 const script = fileURLToPath(new URL('../../samples/cluster.mjs', import.meta.url));

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -102,10 +102,10 @@ describe('after kill -9', () => {
   it('133: a document deleted while a dead worker has half of it stored leaves no chunk, vector, stored text or bytes', async () => {
     const { service } = bench;
     const base = await bench.newBase('deleted');
+    const blobs = join(service.dataDir, 'blobs');
+    await mkdir(blobs, { recursive: true });
     const bytes = async () =>
-      (await readdir(join(service.dataDir, 'blobs'), { recursive: true, withFileTypes: true })).filter((entry) =>
-        entry.isFile(),
-      ).length;
+      (await readdir(blobs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
     const before = await bytes();
     await service.arm({ at: 'chunks.half-stored', pass: 2 });
     const { id } = (await bench.upload(base, longDocument.replaceAll('binder', 'drawer')))?.body ?? {};

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Scratch, scratchDatabase } from '../service/harness.js';
+import { type Scratch, scratchDatabase } from '../service/scratch.js';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const migrations = fileURLToPath(new URL('../../migrations/', import.meta.url));

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { readConfig } from '../../src/config.js';
 import { openPool } from '../../src/platform/pool.js';
 import { template } from '../service/template.js';
-import { scratchDatabase } from '../service/harness.js';
+import { scratchDatabase } from '../service/scratch.js';
 import { passTime } from './pass-time.js';
 
 // The process that users start, not the test runner's view of it.

@@ -176,7 +176,7 @@ describe('an outage of an hour', () => {
       for (const id of waiting) await library.waitIsOver(id);
       await service.settle();
     }
-    expect(await ready()).toMatchObject({ status: 'ok', checks: { embeddings: { status: 'open' } } });
+    expect(await ready()).toMatchObject({ status: 'degraded', checks: { embeddings: { status: 'open' } } });
     for (const id of waiting) expect(await library.get(id)).toMatchObject({ status: 'queued', error: null });
     const counted = await rows('select distinct leases, tries from revision where document_id = any($1::uuid[])', [
       waiting.map(uuid),

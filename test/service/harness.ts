@@ -3,13 +3,13 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Abstract, Type } from '@nestjs/common';
-import { Client } from 'pg';
 import { Tenants } from '../../src/access/tenants.js';
 import { createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
 import { Relay } from '../../src/events/relay.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
+import { scratchDatabase } from './scratch.js';
 import { template } from './template.js';
 
 export interface Answer {
@@ -127,23 +127,4 @@ function s3Settings() {
   const names = ['S3_ENDPOINT', 'S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', 'S3_FORCE_PATH_STYLE'];
   if (!process.env['S3_ENDPOINT']) return {};
   return { ...Object.fromEntries(names.map((name) => [name, process.env[name]])), S3_PREFIX: randomUUID() };
-}
-
-export type Scratch = NonNullable<Awaited<ReturnType<typeof scratchDatabase>>>;
-
-/** A database of its own on the server that DATABASE_URL names; null on the embedded engine. */
-export async function scratchDatabase() {
-  const server = process.env['DATABASE_URL'];
-  if (!server) return null;
-  const name = `lectern_test_${randomUUID().replaceAll('-', '')}`;
-  const run = async (sql: string) => {
-    const client = new Client({ connectionString: server });
-    await client.connect();
-    await client.query(sql);
-    await client.end();
-  };
-  await run(`create database ${name}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return { name, url: url.href, drop: () => run(`drop database ${name} with (force)`) };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config.js';
 import { chunk } from '../../src/ingestion/chunk.js';
 import type { Passage } from '../../src/knowledge/chunks.js';
 import { defaultChunking } from '../../src/knowledge/pipeline.js';
@@ -8,7 +9,7 @@ import { TextBuilder } from '../../src/ingestion/parsers/text-builder.js';
 type Part = [kind: BlockKind, text: string, level?: number] | { page: number };
 
 function documentOf(...parts: Part[]): ParsedDocument {
-  const builder = new TextBuilder();
+  const builder = new TextBuilder(readConfig({}).parser.bounds);
   for (const part of parts) {
     if ('page' in part) builder.startPage(part.page);
     else builder.add(...part);
@@ -122,7 +123,7 @@ const words = ['alpha', 'beta.', 'gamma', '文書。', '😀', 'delta?', 'e', '\
 function randomDocument(seed: number): ParsedDocument {
   const next = generator(seed);
   const kinds: BlockKind[] = ['heading', 'paragraph', 'paragraph', 'list', 'table', 'code'];
-  const builder = new TextBuilder();
+  const builder = new TextBuilder(readConfig({}).parser.bounds);
   const paged = next(2) === 0;
   for (let page = 1; page <= 1 + next(4); page += 1) {
     if (paged) builder.startPage(page);

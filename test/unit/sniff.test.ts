@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { packStored } from '../../src/ingestion/parsers/archive.js';
 import { DOCX } from '../../src/ingestion/parsers/parsed.js';
+import { readConfig } from '../../src/config.js';
 import { sniff } from '../../src/ingestion/parsers/sniff.js';
 
 const pdf = Buffer.from('%PDF-1.7\n1 0 obj\n<<>>\nendobj\n');
@@ -22,7 +23,7 @@ const ole = (...streams: string[]): Buffer =>
   ]);
 
 const kindOf = (bytes: Buffer | string, filename: string | null = null, declared: string | null = null) =>
-  sniff(Buffer.from(bytes as string), { filename, declared });
+  sniff(Buffer.from(bytes as string), { filename, declared }, readConfig({}).parser.bounds);
 
 describe('sniff', () => {
   it.each([

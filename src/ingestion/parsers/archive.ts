@@ -1,19 +1,13 @@
 import { crc32, inflateRawSync } from 'node:zlib';
 import { PermanentFailure } from '../../errors.js';
+import type { ReadBounds } from './parsed.js';
 
-const MIB = 1024 * 1024;
 const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;
 const END = 0x06054b50;
 
-/** What a ZIP container may cost us. Sizes are counted while inflating: the declared ones are an attacker's to choose. */
-export const archiveLimits = {
-  entries: 2_000,
-  entryBytes: 20 * MIB,
-  totalBytes: 200 * MIB,
-  ratio: 200,
-  ratioFrom: MIB,
-};
+// Small parts of any office file shrink more than this: only what has some size can do harm.
+const RATIO_FROM = 1024 * 1024;
 
 interface Entry {
   name: string;
@@ -36,16 +30,20 @@ const tooMany = (): PermanentFailure =>
   new PermanentFailure('archive_entry_limit', 'The file holds more parts, or stranger parts, than any document needs.');
 
 /**
- * Reads single parts of a ZIP from memory, within `archiveLimits`. Nothing is written to disk, so entry names are only
- * names. Throws `PermanentFailure`: `unreadable_document`, `archive_entry_limit`, `decompression_limit`,
+ * Reads single parts of a ZIP from memory, within `bounds`: sizes are counted while inflating, since the declared ones are
+ * an attacker's to choose. Nothing is written to disk, so entry names are only names. Any format that lives in a ZIP is
+ * read through this. Throws `PermanentFailure`: `unreadable_document`, `archive_entry_limit`, `decompression_limit`,
  * `encrypted_document`.
  */
 export class Archive {
   private readonly entries = new Map<string, Entry>();
   private inflated = 0;
 
-  constructor(private readonly bytes: Buffer) {
-    for (const entry of readDirectory(bytes)) {
+  constructor(
+    private readonly bytes: Buffer,
+    private readonly bounds: ReadBounds,
+  ) {
+    for (const entry of readDirectory(bytes, bounds.entries)) {
       // Two entries of one name: readers disagree on which of them counts, so neither does.
       if (this.entries.has(entry.name)) throw damaged('two of its parts carry the same name');
       this.entries.set(entry.name, entry);
@@ -65,19 +63,18 @@ export class Archive {
     }
     const content = this.unpack(entry);
     this.inflated += content.length;
-    if (this.inflated > archiveLimits.totalBytes) throw tooLarge();
-    const { ratio, ratioFrom } = archiveLimits;
-    if (content.length > ratioFrom && content.length > entry.packedSize * ratio) throw tooLarge();
+    if (this.inflated > this.bounds.inflatedBytes) throw tooLarge();
+    if (content.length > RATIO_FROM && content.length > entry.packedSize * this.bounds.ratio) throw tooLarge();
     return content;
   }
 
   private unpack(entry: Entry): Buffer {
     const packed = this.packedBytes(entry);
-    if (packed.length > archiveLimits.entryBytes) throw tooLarge();
+    if (packed.length > this.bounds.partBytes) throw tooLarge();
     if (entry.method === 0) return packed;
     if (entry.method !== 8) throw damaged('it is packed in a way that office documents are not');
     try {
-      return inflateRawSync(packed, { maxOutputLength: archiveLimits.entryBytes });
+      return inflateRawSync(packed, { maxOutputLength: this.bounds.partBytes });
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge();
       throw new PermanentFailure('unreadable_document', 'A part of the file is damaged: save it again.', false, {
@@ -98,7 +95,7 @@ export class Archive {
   }
 }
 
-function readDirectory(bytes: Buffer): Entry[] {
+function readDirectory(bytes: Buffer, most: number): Entry[] {
   const end = findEnd(bytes);
   const size = bytes.readUInt32LE(end + 12);
   // Some writers prepend bytes and leave the offsets as they were; the directory always ends where the end record begins.
@@ -107,7 +104,7 @@ function readDirectory(bytes: Buffer): Entry[] {
   const entries: Entry[] = [];
   let at = end - size;
   while (at + 46 <= end && bytes.readUInt32LE(at) === CENTRAL) {
-    if (entries.length >= archiveLimits.entries) throw tooMany();
+    if (entries.length >= most) throw tooMany();
     const nameEnd = at + 46 + bytes.readUInt16LE(at + 28);
     entries.push({
       name: bytes.toString('utf8', at + 46, nameEnd),

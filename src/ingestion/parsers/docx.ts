@@ -1,7 +1,7 @@
 import mammoth from 'mammoth';
 import { Archive, packStored } from './archive.js';
 import { readHtml } from './html-blocks.js';
-import { asUnreadable, DOCX, emptyDocument, type Parser } from './parsed.js';
+import { asUnreadable, DOCX, emptyDocument, type Parser, type ReadBounds } from './parsed.js';
 import { TextBuilder } from './text-builder.js';
 import { meaningfulTitle } from './title.js';
 import { guardXml } from './xml-guard.js';
@@ -21,7 +21,7 @@ export const docxParser: Parser = {
   contentType: DOCX,
   async parse(bytes, bounds) {
     try {
-      const parts = checkedParts(new Archive(bytes));
+      const parts = checkedParts(new Archive(bytes, bounds), bounds);
       const { value } = await mammoth.convertToHtml(
         { buffer: packStored(parts) },
         { convertImage: noImages, externalFileAccess: false, includeEmbeddedStyleMap: false },
@@ -36,12 +36,12 @@ export const docxParser: Parser = {
   },
 };
 
-function checkedParts(archive: Archive): Map<string, Buffer> {
+function checkedParts(archive: Archive, { depth }: ReadBounds): Map<string, Buffer> {
   const parts = new Map<string, Buffer>();
   for (const name of archive.names) {
     const content = XML_PART.test(name) && !UNREAD.test(name) ? archive.read(name) : null;
     if (!content) continue;
-    guardXml(content);
+    guardXml(content, depth);
     parts.set(name, content);
   }
   return parts;

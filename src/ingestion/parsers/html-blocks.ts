@@ -164,7 +164,7 @@ class BlockReader implements Visitor {
 
   private startTable(): void {
     this.flushList();
-    this.table = new TableRows();
+    this.table = new TableRows((cells) => this.builder.countCells(cells));
   }
 
   private leaveInTable(tag: string): void {

@@ -87,7 +87,7 @@ function readBlocks(children: readonly RootContent[], builder: TextBuilder): voi
         builder.add('code', node.value);
         break;
       case 'table':
-        builder.add('table', tableRows(node));
+        builder.add('table', tableRows(node, builder));
         break;
       case 'html':
         readHtmlNode(node.value, builder);
@@ -146,11 +146,13 @@ function readList(list: Nodes, builder: TextBuilder): RootContent[] {
   return others;
 }
 
-const tableRows = (table: Table): string =>
-  table.children
-    .map((row) => rowLine(row.children.map((cell) => oneLine(inlineText(cell)))))
-    .filter((line) => line !== '')
-    .join('\n');
+function tableRows(table: Table, builder: TextBuilder): string {
+  const lines = table.children.map(({ children }) => {
+    builder.countCells(children.length);
+    return rowLine(children.map((cell) => oneLine(inlineText(cell))));
+  });
+  return lines.filter((line) => line !== '').join('\n');
+}
 
 /** The words of inline content; a hard break is a line break, raw inline tags and images are nothing. */
 function inlineText(parent: Parents): string {

@@ -1,17 +1,24 @@
-import type { ContentType, ParsedDocument } from './parsed.js';
+import type { ContentType, ParsedDocument, ReadBounds } from './parsed.js';
 import type { TypeHint } from './sniff.js';
 
-/** What the parent writes to the child's standard input, as one JSON value. */
+/** What the parent writes to the child's standard input, as one line of JSON. The file's bytes stand in `inputFile`. */
 export interface ParseRequest {
-  path: string;
   hint: TypeHint;
-  textChars: number;
-  pages: number;
+  bounds: ReadBounds;
 }
 
-/** What the child leaves in `resultFile` of its working directory, whole or not at all. */
-export type ParseReply =
-  | { contentType: ContentType; parsed: ParsedDocument; maxRssMb: number }
-  | { failure: { code: string; message: string; retryable: boolean } };
+export interface Parsed {
+  contentType: ContentType;
+  parsed: ParsedDocument;
+}
 
+/** What the child leaves in `resultFile`, whole or not at all. */
+export type ParseReply = Parsed | { failure: { code: string; message: string; retryable: boolean } };
+
+// Names in the child's working directory, the only folder it may read documents from and write to.
+export const inputFile = 'input';
 export const resultFile = 'result.json';
+
+/** The child's third pipe carries one such word a line: once it has started, and when a result is in place. */
+export type Verdict = 'ready' | 'spent';
+export const verdictPipe = 3;

@@ -1,3 +1,4 @@
+import type { Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
 
 export type ContentType =
@@ -38,18 +39,17 @@ export interface ParsedDocument {
   pages: PageSpan[];
 }
 
-/** How much a reader may produce before it gives up: `textChars` in UTF-16 code units, `pages` of a paged document. */
-export interface ReadBounds {
-  textChars: number;
-  pages: number;
-}
-
-export const defaultBounds: ReadBounds = { textChars: 20 * 1024 * 1024, pages: 5_000 };
+/**
+ * How much a file may hold before its reader gives up: `entries` of an archive, `inflatedBytes` of all its parts,
+ * `partBytes` of one, inflated to packed `ratio` past 1 MiB, `depth` of XML, `pages`, table `cells`, and `textChars` in
+ * UTF-16 code units.
+ */
+export type ReadBounds = Config['parser']['bounds'];
 
 export interface Parser {
   readonly contentType: ContentType;
   /** Throws `PermanentFailure` with a stable code when the bytes cannot be read. */
-  parse(bytes: Buffer, bounds?: ReadBounds): Promise<ParsedDocument>;
+  parse(bytes: Buffer, bounds: ReadBounds): Promise<ParsedDocument>;
 }
 
 export const emptyDocument = (): PermanentFailure =>

@@ -1,7 +1,9 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { PasswordException, PDFParse } from 'pdf-parse';
 import { PermanentFailure } from '../../errors.js';
+import { openedByOwner } from './pdf-owner.js';
 
 /** One run of glyphs as pdf.js reports it; `transform` is [a b c d x y] in PDF units, `hasEOL` ends a line. */
 export interface PdfItem {
@@ -26,6 +28,8 @@ interface PdfAnnotation {
   fieldValue?: unknown;
   hidden?: boolean;
   password?: boolean;
+  /** The lines of a free text annotation, as they are drawn on the page. */
+  textContent?: string[];
 }
 
 export interface PdfPage {
@@ -41,6 +45,7 @@ export interface PdfDocument {
   getPage(number: number): Promise<PdfPage>;
   getMetadata(): Promise<{ info: Record<string, unknown> }>;
   getOutline(): Promise<PdfOutlineNode[] | null>;
+  destroy(): Promise<void>;
 }
 
 // The tables for East Asian encodings and the metrics of the standard fonts ship with pdf.js; without them text in fonts
@@ -49,12 +54,27 @@ const pdfjsFolder = dirname(
   createRequire(createRequire(import.meta.url).resolve('pdf-parse')).resolve('pdfjs-dist/package.json'),
 );
 
+// pdf.js would load its other half with the first document; a process that reads many looks the same before all of them.
+await import(pathToFileURL(join(pdfjsFolder, 'legacy/build/pdf.worker.mjs')).href);
+
 /**
  * Opens a PDF for reading text. pdf-parse's own `getText` returns strings only; font sizes and positions, by which
  * headings and tables are told, are in the pdf.js document that it wraps.
  * Throws `encrypted_document` when a password is needed; documents with only an owner password open without one.
+ * Whoever opened it calls `destroy` when done.
  */
 export async function openPdf(bytes: Buffer): Promise<PdfDocument> {
+  try {
+    return await load(bytes);
+  } catch (error) {
+    if (!(error instanceof PasswordException)) throw error;
+    const opened = openedByOwner(bytes);
+    if (opened) return load(opened);
+    throw new PermanentFailure('encrypted_document', 'The PDF is protected by a password: upload it without one.');
+  }
+}
+
+async function load(bytes: Buffer): Promise<PdfDocument> {
   const parser = new PDFParse({
     data: new Uint8Array(bytes),
     isEvalSupported: false,
@@ -65,12 +85,5 @@ export async function openPdf(bytes: Buffer): Promise<PdfDocument> {
     standardFontDataUrl: join(pdfjsFolder, 'standard_fonts/'),
     verbosity: 0,
   });
-  try {
-    return await (parser as unknown as { load(): Promise<PdfDocument> }).load();
-  } catch (error) {
-    if (error instanceof PasswordException) {
-      throw new PermanentFailure('encrypted_document', 'The PDF is protected by a password: upload it without one.');
-    }
-    throw error;
-  }
+  return (parser as unknown as { load(): Promise<PdfDocument> }).load();
 }

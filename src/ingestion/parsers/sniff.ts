@@ -3,7 +3,7 @@ import { fileTypeFromBuffer } from 'file-type';
 import { PermanentFailure } from '../../errors.js';
 import { Archive } from './archive.js';
 import { decodeText } from './decode.js';
-import { type ContentType, DOCX } from './parsed.js';
+import { type ContentType, DOCX, type ReadBounds } from './parsed.js';
 import { formatName, seemsToBe } from './format-names.js';
 
 /** What the sender says of a file: hints only, never trusted. */
@@ -21,10 +21,10 @@ const READABLE = 'Upload PDF, Word (.docx), HTML, Markdown or plain text.';
  * is a promise when it says PDF or Word: those must be what they claim.
  * Throws `PermanentFailure`: `empty_file`, `unsupported_type`, `type_mismatch`, `encrypted_document`.
  */
-export async function sniff(bytes: Buffer, hint: TypeHint): Promise<ContentType> {
+export async function sniff(bytes: Buffer, hint: TypeHint, bounds: ReadBounds): Promise<ContentType> {
   if (bytes.length === 0) throw new PermanentFailure('empty_file', 'The file is empty: it holds no bytes at all.');
   const promised = promises(hint);
-  const found = await identify(bytes, promised);
+  const found = await identify(bytes, promised, bounds);
   if (found === 'text') {
     if (promised.size > 0) throw mismatch(promised, 'text');
     return textKind(bytes, hint);
@@ -51,9 +51,9 @@ function promises({ filename, declared }: TypeHint): Set<ContentType> {
 }
 
 /** A readable binary type, 'text', or the extension of something else. */
-async function identify(bytes: Buffer, promised: ReadonlySet<ContentType>): Promise<string> {
+async function identify(bytes: Buffer, promised: ReadonlySet<ContentType>, bounds: ReadBounds): Promise<string> {
   // Containers first, by their very first bytes: a ZIP may well store a PDF within its first kilobyte.
-  if (bytes.length >= 4 && bytes.readUInt32BE(0) === 0x504b0304) return zipKind(bytes, promised);
+  if (bytes.length >= 4 && bytes.readUInt32BE(0) === 0x504b0304) return zipKind(bytes, promised, bounds);
   if (bytes.length >= 8 && bytes.toString('hex', 0, 8) === 'd0cf11e0a1b11ae1') return oleKind(bytes);
   if (isPdf(bytes)) return PDF;
   if (isTextual(bytes)) return textFormat(bytes);
@@ -62,10 +62,10 @@ async function identify(bytes: Buffer, promised: ReadonlySet<ContentType>): Prom
   return magic?.ext ?? 'bin';
 }
 
-function zipKind(bytes: Buffer, promised: ReadonlySet<ContentType>): string {
+function zipKind(bytes: Buffer, promised: ReadonlySet<ContentType>, bounds: ReadBounds): string {
   let types: string;
   try {
-    types = new Archive(bytes).read('[Content_Types].xml')?.toString('utf8') ?? '';
+    types = new Archive(bytes, bounds).read('[Content_Types].xml')?.toString('utf8') ?? '';
   } catch (error) {
     // A damaged Word file is for the parser to refuse, with its own reason; any other archive is not ours to open.
     if (promised.has(DOCX)) return DOCX;

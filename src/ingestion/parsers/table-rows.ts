@@ -33,6 +33,9 @@ export class TableRows {
   private inHead = false;
   private inCaption = false;
 
+  /** @param count is told of each row's cells, before they become text */
+  constructor(private readonly count: (cells: number) => void) {}
+
   text(value: string): void {
     this.buffer.push(value);
   }
@@ -51,6 +54,7 @@ export class TableRows {
     if (CELLS.has(tag)) {
       this.cells.push(this.take());
     } else if (tag === 'tr') {
+      this.count(this.cells.length);
       const line = rowLine(this.cells);
       this.cells = [];
       if (line !== '') (this.inHead ? this.head : this.body).push(line);

@@ -1,12 +1,5 @@
 import { PermanentFailure } from '../../errors.js';
-import {
-  type Block,
-  type BlockKind,
-  defaultBounds,
-  type PageSpan,
-  type ParsedDocument,
-  type ReadBounds,
-} from './parsed.js';
+import { type Block, type BlockKind, type PageSpan, type ParsedDocument, type ReadBounds } from './parsed.js';
 
 const SEPARATOR = '\n\n';
 
@@ -42,8 +35,9 @@ export class TextBuilder {
   private readonly blocks: Block[] = [];
   private readonly pages: PageSpan[] = [];
   private length = 0;
+  private cells = 0;
 
-  constructor(private readonly bounds: ReadBounds = defaultBounds) {}
+  constructor(private readonly bounds: ReadBounds) {}
 
   get isEmpty(): boolean {
     return this.blocks.length === 0;
@@ -79,6 +73,16 @@ export class TextBuilder {
     this.parts.push(text);
     this.blocks.push(block);
     this.length = end;
+  }
+
+  /** Throws `cell_limit` when all tables together hold more cells than the bounds. */
+  countCells(more: number): void {
+    this.cells += more;
+    if (this.cells <= this.bounds.cells) return;
+    throw new PermanentFailure(
+      'cell_limit',
+      `The tables of the document hold more than ${this.bounds.cells} cells: split it into smaller files.`,
+    );
   }
 
   finish(title: string | null): ParsedDocument {

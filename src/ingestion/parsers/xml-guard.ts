@@ -1,7 +1,6 @@
 import { PermanentFailure } from '../../errors.js';
 import { nestingTooDeep } from './parsed.js';
 
-const MAX_DEPTH = 256;
 const LT = 0x3c;
 const GT = 0x3e;
 const SLASH = 0x2f;
@@ -10,10 +9,10 @@ const QUESTION = 0x3f;
 
 /**
  * Looks through an XML part before any parser sees it, in one pass over its bytes and without building anything.
- * Throws `nesting_too_deep` past 256 levels, and `unsafe_document` for a DTD: entities are how XML reads other people's
+ * Throws `nesting_too_deep` past `maxDepth` levels, and `unsafe_document` for a DTD: entities are how XML reads other people's
  * files and how kilobytes become gigabytes, and no office document has a use for them.
  */
-export function guardXml(xml: Buffer): void {
+export function guardXml(xml: Buffer, maxDepth: number): void {
   let depth = 0;
   for (let at = xml.indexOf(LT); at >= 0 && at < xml.length; at = xml.indexOf(LT, at)) {
     const next = xml[at + 1];
@@ -25,7 +24,7 @@ export function guardXml(xml: Buffer): void {
       const end = endOfTag(xml, at + 1);
       if (next === SLASH) depth -= 1;
       else if (xml[end - 1] !== SLASH) depth += 1;
-      if (depth > MAX_DEPTH) throw nestingTooDeep();
+      if (depth > maxDepth) throw nestingTooDeep();
       at = end + 1;
     }
   }

@@ -25,7 +25,7 @@ export function Handles<P extends Payload>(definition: JobDefinition<P>) {
 
 /**
  * Marks a method without parameters that a worker runs every so often, to find in the database what was lost, and at
- * once after a NOTIFY on `channel`.
+ * once after a NOTIFY on `channel`. One that answers true has done work which may lead to more.
  */
 export function Sweep(everyMs: number, channel: string | null = null) {
   const mark = Swept({ everyMs, channel });

@@ -67,9 +67,9 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    */
   async drain(rounds = 200): Promise<void> {
     for (let round = 0; round < rounds; round++) {
-      for (const chore of this.handlers.sweeps) await inBackground(chore.run);
-      await this.queue.promoteDelayed();
       let worked = false;
+      for (const chore of this.handlers.sweeps) if ((await inBackground(chore.run)) === true) worked = true;
+      await this.queue.promoteDelayed();
       for (const processor of [this.light, this.heavy]) while (await this.step(processor)) worked = true;
       if (!worked) return;
     }

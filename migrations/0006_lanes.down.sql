@@ -1,0 +1,2 @@
+drop index revision_slow;
+alter table revision drop column lane;

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants, setPriority } from 'node:os';
+import { dirname, join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { verdictPipe } from './parse-protocol.js';
+
+const built = fileURLToPath(new URL('../../', import.meta.url));
+const entryOfParsers = fileURLToPath(new URL('./parser-child.js', import.meta.url));
+
+/** Node 20 has the permission model under its first name. */
+const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+  ? '--permission'
+  : '--experimental-permission';
+
+/**
+ * Starts a parser process in `folder`: with an empty environment, a capped heap, reading its own folder and the code,
+ * writing its own folder, starting nothing, loading no native code, and giving way to whatever serves requests.
+ * @param entry another program that speaks the protocol: tests play a parser that misbehaves
+ */
+export function spawnParser(folder: string, heapMb: number, entry = entryOfParsers): ChildProcess {
+  const readable = [folder, built, join(built, '../package.json'), dirname(entry), ...dependencies()];
+  const node = [
+    process.execPath,
+    `--max-old-space-size=${heapMb}`,
+    '--disable-warning=ExperimentalWarning',
+    permission,
+    ...readable.map((path) => `--allow-fs-read=${path}`),
+    `--allow-fs-write=${folder}`,
+    '--allow-worker',
+    entry,
+  ];
+  const [command = '', ...rest] = [...withoutNetwork(), ...node];
+  const stdio = ['pipe', 'ignore', 'pipe'] as ('pipe' | 'ignore')[];
+  stdio[verdictPipe] = 'pipe';
+  const child = spawn(command, rest, { cwd: folder, env: {}, stdio, windowsHide: true });
+  yieldToRequests(child);
+  return child;
+}
+
+/** Before it has threads of its own, which inherit this. Not everywhere allowed, and not needed to be correct. */
+function yieldToRequests(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW - 9);
+  } catch {
+    // it competes with requests on equal terms, then
+  }
+}
+
+let namespace: string[] | null = null;
+
+/** What to put before a command so that it runs without a network: Linux lends an empty one, unless it is locked down. */
+function withoutNetwork(): string[] {
+  const prefix = ['unshare', '--user', '--map-root-user', '--net', '--'];
+  const [unshare = '', ...rest] = prefix;
+  namespace ??=
+    process.platform === 'linux' && spawnSync(unshare, [...rest, 'true'], { timeout: 2_000 }).status === 0
+      ? prefix
+      : [];
+  return namespace;
+}
+
+/** The folders of the libraries, as they are named and as they really are: the permission model looks at both. */
+function dependencies(): string[] {
+  const marker = `${sep}node_modules${sep}`;
+  const found = new Set<string>();
+  for (let at = dirname(built); at !== dirname(at); at = dirname(at)) found.add(join(at, 'node_modules'));
+  for (const library of ['pdf-parse', 'mammoth', 'parse5']) {
+    const real = realpathSync(createRequire(import.meta.url).resolve(library));
+    found.add(real.slice(0, real.indexOf(marker) + marker.length - 1));
+  }
+  return [...found];
+}

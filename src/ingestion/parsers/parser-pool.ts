@@ -1,0 +1,141 @@
+import type { Config } from '../../config.js';
+import { PermanentFailure } from '../../errors.js';
+import type { Parsed } from './parse-protocol.js';
+import { ParserProcess, sweepLeftovers } from './parser-process.js';
+import type { TypeHint } from './sniff.js';
+
+export interface ParseOptions {
+  /** Whose file it is, e.g. a tenant's id: no process reads files of two owners. */
+  owner: string;
+  /** Instead of the configured time. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Is told the largest resident size of the process meanwhile, in MiB, however it ended; 0 where the system does not say. */
+  onPeak?: (peakMb: number) => void;
+}
+
+type Ordered = ParseOptions & { signal: AbortSignal };
+
+// A process at rest holds some 100 MB.
+const IDLE_MS = 30_000;
+
+/**
+ * Reads untrusted files in processes that can be killed. They stay warm between files (starting one costs more than most
+ * files do), but only for one owner, for so many files, and while nothing about them has changed. Whatever happens to
+ * them, this process only sees a rejected promise.
+ */
+export class ParserPool {
+  private readonly idle: { owner: string; process: ParserProcess; rest: NodeJS.Timeout }[] = [];
+  private readonly waiting: (() => void)[] = [];
+  private readonly reading = new Set<Promise<unknown>>();
+  private readonly stop = new AbortController();
+  private busy = 0;
+
+  /** @param entry see `spawnParser` */
+  constructor(
+    private readonly settings: Config['parser'],
+    private readonly entry?: string,
+  ) {}
+
+  onApplicationBootstrap(): Promise<void> {
+    return sweepLeftovers();
+  }
+
+  /**
+   * Throws `PermanentFailure`: what `sniff` and the parsers throw, and `parser_timeout`, `parser_memory`,
+   * `parser_crashed`. Any other error is no fault of the file.
+   */
+  async parse(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
+    const reading = this.inPlace(path, hint, options);
+    this.reading.add(reading);
+    try {
+      return await reading;
+    } finally {
+      this.reading.delete(reading);
+    }
+  }
+
+  /** Ends every process; what is being read is rejected with a reason that is no fault of the file. */
+  async close(): Promise<void> {
+    this.stop.abort(new Error('the parsers are closing'));
+    await Promise.all(this.idle.splice(0).map(({ process }) => process.end()));
+    await Promise.allSettled(this.reading);
+  }
+
+  /** After the workers have ended, whose files are still being read until then. */
+  onApplicationShutdown(): Promise<void> {
+    return this.close();
+  }
+
+  private async inPlace(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
+    const signal = AbortSignal.any([this.stop.signal, ...(options.signal ? [options.signal] : [])]);
+    await this.takePlace();
+    try {
+      signal.throwIfAborted();
+      return await this.read(path, hint, { ...options, signal }, await this.takeIdle(options.owner));
+    } finally {
+      this.leavePlace();
+    }
+  }
+
+  private async takePlace(): Promise<void> {
+    if (this.busy < this.settings.processes) this.busy += 1;
+    else await new Promise<void>((done) => this.waiting.push(done));
+  }
+
+  /** To whoever waits longest. */
+  private leavePlace(): void {
+    const next = this.waiting.shift();
+    if (next) next();
+    else this.busy -= 1;
+  }
+
+  private async takeIdle(owner: string): Promise<ParserProcess | null> {
+    const at = this.idle.findLastIndex((candidate) => candidate.owner === owner);
+    const [found] = at < 0 ? [] : this.idle.splice(at, 1);
+    clearTimeout(found?.rest);
+    if (found?.process.reusable) return found.process;
+    await found?.process.end();
+    return null;
+  }
+
+  private async read(path: string, hint: TypeHint, options: Ordered, warm: ParserProcess | null): Promise<Parsed> {
+    const { reuse, bounds, timeoutMs, ...limits } = this.settings;
+    while (this.idle.length > 0 && this.idle.length + this.busy > this.settings.processes) await this.endOldest();
+    const process = warm ?? (await ParserProcess.start(limits, options.signal, this.entry));
+    try {
+      const reply = await process.parse(path, { hint, bounds }, options.timeoutMs ?? timeoutMs, options.signal);
+      if (!('failure' in reply)) return reply;
+      const { code, message, retryable } = reply.failure;
+      throw new PermanentFailure(code, message, retryable);
+    } catch (error) {
+      // What an earlier file left in a process must not fail this one.
+      if (warm && isTheProcess(error)) return await this.read(path, hint, options, null);
+      throw error;
+    } finally {
+      options.onPeak?.(process.peakMb);
+      if (process.reusable && process.served < reuse && !this.stop.signal.aborted) this.rest(process, options.owner);
+      else await process.end();
+    }
+  }
+
+  private rest(process: ParserProcess, owner: string): void {
+    const entry = { owner, process, rest: setTimeout(() => void this.endIdle(process), IDLE_MS).unref() };
+    this.idle.push(entry);
+  }
+
+  private async endIdle(process: ParserProcess): Promise<void> {
+    const at = this.idle.findIndex((candidate) => candidate.process === process);
+    if (at >= 0) this.idle.splice(at, 1);
+    await process.end();
+  }
+
+  private async endOldest(): Promise<void> {
+    const oldest = this.idle.shift();
+    clearTimeout(oldest?.rest);
+    await oldest?.process.end();
+  }
+}
+
+const isTheProcess = (error: unknown): boolean =>
+  error instanceof PermanentFailure && (error.code === 'parser_crashed' || error.code === 'parser_memory');

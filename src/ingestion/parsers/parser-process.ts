@@ -1,0 +1,201 @@
+import type { ChildProcess } from 'node:child_process';
+import { copyFile, lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { PermanentFailure } from '../../errors.js';
+import {
+  inputFile,
+  type ParseReply,
+  type ParseRequest,
+  resultFile,
+  type Verdict,
+  verdictPipe,
+} from './parse-protocol.js';
+import { spawnParser } from './parser-command.js';
+
+/** Budget of one process: V8 heap and resident memory in MiB. */
+export interface MemoryLimits {
+  heapMb: number;
+  rssMb: number;
+}
+
+const WATCH_EVERY_MS = 100;
+const START_MS = 60_000;
+// A reply is JSON: six bytes for a character at worst, and some for each block.
+const REPLY_BYTES_PER_CHAR = 6;
+const FOLDER = /^lectern-parse-(\d+)-/;
+
+export const tooSlow = () =>
+  new PermanentFailure('parser_timeout', 'Reading the file took longer than is allowed: split or simplify it.');
+const tooBig = () =>
+  new PermanentFailure('parser_memory', 'Reading the file took more memory than is allowed: split or simplify it.');
+
+const living = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+/** One parser process and its working directory. It reads one file at a time, until it is spent. */
+export class ParserProcess {
+  /** How many files it has read. */
+  served = 0;
+  /** Largest resident size during the last parse, in MiB; 0 where the system does not tell. */
+  peakMb = 0;
+  private fit = true;
+  private complaint = '';
+  private readonly ended: Promise<number | string>;
+  private readonly verdicts: Interface;
+
+  private constructor(
+    private readonly folder: string,
+    private readonly child: ChildProcess,
+    private readonly limits: MemoryLimits,
+  ) {
+    living.add(child);
+    child.stdin?.on('error', () => {}); // it died before it read its request: the exit tells why
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.complaint = (this.complaint + text).slice(-8_000);
+    });
+    this.verdicts = createInterface({ input: child.stdio[verdictPipe] as Readable });
+    this.ended = new Promise((done) => {
+      const end = (how: number | string) => {
+        this.fit = false;
+        living.delete(child);
+        done(how);
+      };
+      child.once('error', (error) => end(error.message));
+      child.once('close', (code, signal) => end(code ?? signal ?? 'unknown'));
+    });
+  }
+
+  /**
+   * A process that has loaded its libraries, so that no file pays for that.
+   * @param entry see {@link spawnParser}
+   * @throws Error when it did not start, which is no fault of any file
+   */
+  static async start(limits: MemoryLimits, signal: AbortSignal, entry?: string): Promise<ParserProcess> {
+    signal.throwIfAborted();
+    const folder = await mkdtemp(join(tmpdir(), `lectern-parse-${process.pid}-`));
+    const started = new ParserProcess(folder, spawnParser(folder, limits.heapMb, entry), limits);
+    const giveUp = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
+    const kill = () => started.child.kill('SIGKILL');
+    giveUp.addEventListener('abort', kill);
+    const verdict = await started.nextVerdict();
+    giveUp.removeEventListener('abort', kill);
+    if (verdict !== null) return started;
+    await started.end();
+    signal.throwIfAborted();
+    throw new Error(`a parser process did not start: ${await started.ended} ${started.complaint.slice(-1_000)}`);
+  }
+
+  /** Whether it may read another file: alive, unchanged by what it has read, and not grown. */
+  get reusable(): boolean {
+    return this.fit;
+  }
+
+  /**
+   * Reads the file at `path`. Rejects with what the parser threw, with `parser_timeout`, `parser_memory` or
+   * `parser_crashed`, or with the reason of `signal`; after any of these the process is spent.
+   */
+  async parse(path: string, request: ParseRequest, timeoutMs: number, signal: AbortSignal): Promise<ParseReply> {
+    let reason: unknown = null;
+    const kill = (why: unknown) => {
+      reason ??= why;
+      this.child.kill('SIGKILL');
+    };
+    const onAbort = () => kill(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const deadline = setTimeout(() => kill(tooSlow()), timeoutMs);
+    const watch = setInterval(() => void this.weigh(kill), WATCH_EVERY_MS);
+    try {
+      signal.throwIfAborted();
+      await this.lay(path);
+      const verdict = await this.ask(request);
+      await this.weigh(() => undefined);
+      if (verdict === null) throw reason ?? crashed(await this.ended, this.complaint);
+      const reply = await this.readReply(request.bounds.textChars);
+      this.served += 1;
+      // What one file leaves behind must not count against the next one.
+      if (verdict === 'spent' || this.peakMb > this.limits.rssMb / 2) this.fit = false;
+      return reply;
+    } catch (error) {
+      this.fit = false;
+      throw error;
+    } finally {
+      clearTimeout(deadline);
+      clearInterval(watch);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Kills it, if it lives, and removes its folder. */
+  async end(): Promise<void> {
+    this.fit = false;
+    this.child.kill('SIGKILL');
+    await this.ended;
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** A clean folder with the file in it, and the memory gauge at zero. */
+  private async lay(path: string): Promise<void> {
+    for (const name of await readdir(this.folder)) await rm(join(this.folder, name), { recursive: true, force: true });
+    await copyFile(path, join(this.folder, inputFile));
+    this.peakMb = 0;
+    await writeFile(`/proc/${this.child.pid}/clear_refs`, '5').catch(() => undefined);
+  }
+
+  /** @returns what the process says of itself after its reply, or null when it ended without one */
+  private ask(request: ParseRequest): Promise<Verdict | null> {
+    this.child.stdin?.write(`${JSON.stringify(request)}\n`);
+    return this.nextVerdict();
+  }
+
+  private nextVerdict(): Promise<Verdict | null> {
+    const verdict = new Promise<Verdict>((done) => this.verdicts.once('line', (line) => done(line as Verdict)));
+    return Promise.race([verdict, this.ended.then(() => null)]);
+  }
+
+  /** Heap limits do not count Buffers, so the process is weighed as the system sees it (Linux; elsewhere only the heap counts). */
+  private async weigh(kill: (why: unknown) => void): Promise<void> {
+    const status = await readFile(`/proc/${this.child.pid}/status`, 'latin1').catch(() => '');
+    const kib = Number(/^VmHWM:\s*(\d+) kB/m.exec(status)?.[1] ?? 0);
+    this.peakMb = Math.max(this.peakMb, Math.round(kib / 1024));
+    if (this.peakMb > this.limits.rssMb && this.child.exitCode === null) kill(tooBig());
+  }
+
+  private async readReply(textChars: number): Promise<ParseReply> {
+    const file = join(this.folder, resultFile);
+    // Not through a link: the folder is the child's to write.
+    const found = await lstat(file);
+    if (!found.isFile() || found.size > textChars * REPLY_BYTES_PER_CHAR + 64 * 1024 * 1024) throw tooBig();
+    return JSON.parse(await readFile(file, 'utf8')) as ParseReply;
+  }
+}
+
+function crashed(how: number | string, complaint: string): PermanentFailure {
+  // V8 aborts the process when its heap is full: that is the file's doing, and the next attempt would end the same.
+  if (/heap out of memory|Allocation failed|out of memory/i.test(complaint)) return tooBig();
+  const cause = new Error(`parser process ended with ${how}: ${complaint.slice(-1_000)}`);
+  return new PermanentFailure('parser_crashed', 'The process that read the file broke off: try again.', true, {
+    cause,
+  });
+}
+
+/** Removes the folders of processes that were killed before they could: their names say whose they were. */
+export async function sweepLeftovers(): Promise<void> {
+  for (const name of await readdir(tmpdir()).catch(() => [])) {
+    const owner = Number(FOLDER.exec(name)?.[1] ?? 0);
+    if (owner > 0 && !isAlive(owner))
+      await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
