@@ -93,6 +93,15 @@ async function onS3(env = server.env): Promise<Opened> {
   };
 }
 
+/** A stream that fails before its first byte, this many turns of the event loop from now. */
+function breaksOff(turns: number): Readable {
+  const content = new Readable({ read: () => undefined });
+  const turn = (left: number): unknown =>
+    left > 0 ? setImmediate(() => turn(left - 1)) : content.destroy(new Error('broke off'));
+  turn(turns);
+  return content;
+}
+
 /** Every blob engine passes this suite. */
 describe.each([
   { engine: 'disk', open: disk },
@@ -173,14 +182,7 @@ describe.each([
 
   it('uploads that break off before their file is even there fail alone, and leave nothing', async () => {
     // An error that nobody listens for yet would end the process.
-    const broken = (turns: number) => {
-      const content = new Readable({ read: () => undefined });
-      const turn = (left: number): unknown =>
-        left > 0 ? setImmediate(() => turn(left - 1)) : content.destroy(new Error('broke off'));
-      turn(turns);
-      return content;
-    };
-    const attempts = Array.from({ length: 300 }, (_, n) => store.stage(broken(n % 20), megabyte));
+    const attempts = Array.from({ length: 300 }, (_, n) => store.stage(breaksOff(n % 20), megabyte));
     expect((await Promise.allSettled(attempts)).every(({ status }) => status === 'rejected')).toBe(true);
     await put(randomBytes(10)); // whatever file was still to be made is made before this one
     expect(await opened.count()).toBe(1);
