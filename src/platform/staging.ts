@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -51,6 +51,17 @@ export class Staging {
     } catch (error) {
       content.destroy(); // when no folder could be made, nobody has read it
       throw asStorageError(error);
+    }
+  }
+
+  /** Writes a byte: a folder may allow writing and its disk have no room. @throws when it cannot */
+  async check(): Promise<void> {
+    const probe = join(this.folder, `check-${randomUUID()}`);
+    await mkdir(this.folder, { recursive: true });
+    try {
+      await writeFile(probe, 'x');
+    } finally {
+      await rm(probe, { force: true });
     }
   }
 

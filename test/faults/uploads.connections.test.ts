@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { mkdir, readdir, readlink } from 'node:fs/promises';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { HttpAdapterHost } from '@nestjs/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Service, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
@@ -11,10 +14,12 @@ let service: Service;
 let library: Library;
 let incoming: string;
 
-/** Connections and uploaded files that this process has open: the service's, and this test's own. */
+/** Connections to the service, and uploaded files that it has open. */
 async function openFiles(): Promise<number> {
+  const server: Server = service.part(HttpAdapterHost).httpAdapter.getHttpServer();
+  const connections = await promisify(server.getConnections.bind(server))();
   const links = (await readdir('/proc/self/fd')).map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ''));
-  return (await Promise.all(links)).filter((link) => link.startsWith('socket:') || link.includes('/blobs/')).length;
+  return connections + (await Promise.all(links)).filter((link) => link.includes('/blobs/')).length;
 }
 
 beforeAll(async () => {
