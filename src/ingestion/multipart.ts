@@ -26,6 +26,8 @@ export async function receive(
   blobs: BlobStore,
   maxBytes: number,
 ): Promise<ReceivedFile & { fields: UploadFieldsDto }> {
+  // Its parts would be waited for in vain, and for ever: the parser learns of the end of a connection only as it happens.
+  if (request.raw.destroyed) throw new ApiError('bad_request', 'The connection was closed before the body was read.');
   const files: ReceivedFile[] = [];
   try {
     const values = await readParts(request, async (part) => {

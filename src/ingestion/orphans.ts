@@ -30,7 +30,6 @@ export class Orphans {
 
   /** Removes the orphans of the next page, and unfinished uploads, that are older than `before`. */
   async clearBefore(before: Date, limit = pageSize): Promise<void> {
-    await this.blobs.sweep(before);
     const page = await this.blobs.list(this.reached, limit);
     // What else somebody keeps there is none of our business.
     for (const tenantId of new Set(page.map((blob) => blob.tenantId))) {
@@ -42,6 +41,8 @@ export class Orphans {
         );
     }
     this.reached = page.length < limit ? null : (page.at(-1) ?? null);
+    // Last: not every server that speaks S3 can list unfinished uploads.
+    await this.blobs.sweep(before);
   }
 
   private async clearTenant(scope: TenantScope, hashes: string[]): Promise<void> {

@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import { access, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ApiError } from '../errors.js';
@@ -58,15 +57,9 @@ export class DiskBlobs extends BlobStore {
     return found;
   }
 
-  /** Writes a byte: a folder may allow writing and its disk have no room. */
-  async check(): Promise<void> {
-    const probe = join(this.root, incoming, `check-${randomUUID()}`);
-    await mkdir(join(this.root, incoming), { recursive: true });
-    try {
-      await writeFile(probe, 'x');
-    } finally {
-      await rm(probe, { force: true });
-    }
+  /** What is staged is on the same disk. */
+  check(): Promise<void> {
+    return this.staging.check();
   }
 
   private async present(tenantId: string, hash: string): Promise<string> {

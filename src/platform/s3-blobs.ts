@@ -122,6 +122,7 @@ export class S3Blobs extends BlobStore {
   }
 
   async check(): Promise<void> {
+    await this.staging.check();
     const abortSignal = AbortSignal.timeout(checkMs);
     await this.client.send(new HeadBucketCommand({ Bucket: this.settings.bucket }), { abortSignal }).catch(rethrow);
   }

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -35,14 +35,33 @@ export class Staging {
         );
       },
     });
+    // It may break off while the folder is made; the pipeline then finds it broken. Unheard, it would end the process.
+    content.on('error', () => undefined);
     try {
       await mkdir(this.folder, { recursive: true });
-      await pipeline(content, measure, createWriteStream(path, { flags: 'wx', flush: true }));
+      const file = createWriteStream(path, { flags: 'wx', flush: true });
+      const closed = new Promise<void>((resolve) => file.once('close', () => resolve()));
+      await pipeline(content, measure, file).catch(async (error: unknown) => {
+        // A file that is still being made when its content breaks off would be there after its removal.
+        await closed;
+        await rm(path, { force: true });
+        throw error;
+      });
       return { path, hash: hash.digest('hex'), size };
     } catch (error) {
       content.destroy(); // when no folder could be made, nobody has read it
-      await rm(path, { force: true });
       throw asStorageError(error);
+    }
+  }
+
+  /** Writes a byte: a folder may allow writing and its disk have no room. @throws when it cannot */
+  async check(): Promise<void> {
+    const probe = join(this.folder, `check-${randomUUID()}`);
+    await mkdir(this.folder, { recursive: true });
+    try {
+      await writeFile(probe, 'x');
+    } finally {
+      await rm(probe, { force: true });
     }
   }
 

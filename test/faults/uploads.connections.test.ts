@@ -1,6 +1,9 @@
 import { once } from 'node:events';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readlink } from 'node:fs/promises';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { HttpAdapterHost } from '@nestjs/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Service, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
@@ -11,7 +14,13 @@ let service: Service;
 let library: Library;
 let incoming: string;
 
-const openFiles = async () => (await readdir('/proc/self/fd')).length;
+/** Connections to the service, and uploaded files that it has open. */
+async function openFiles(): Promise<number> {
+  const server: Server = service.part(HttpAdapterHost).httpAdapter.getHttpServer();
+  const connections = await promisify(server.getConnections.bind(server))();
+  const links = (await readdir('/proc/self/fd')).map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ''));
+  return connections + (await Promise.all(links)).filter((link) => link.includes('/blobs/')).length;
+}
 
 beforeAll(async () => {
   service = await startService({
@@ -44,6 +53,25 @@ describe('connections that fail while they upload', () => {
     await until('descriptors to be given back', async () => (await openFiles()) <= before + 5, 5);
     expect((await library.list()).data).toEqual([]);
     expect((await sendRaw(service, library.base, body)).status).toBe(202);
+  });
+
+  it('3: 300 that are cut before the service reads them do not take up room for ever', async () => {
+    const before = await openFiles();
+    await service.database().asOwner(async (tx) => {
+      // Whoever looks up the base waits for this transaction to end.
+      await tx.run('lock table knowledge_base in access exclusive mode');
+      const sockets = await Promise.all(Array.from({ length: 300 }, () => dial(service)));
+      for (const socket of sockets) {
+        socket.write(head(service, library.base, { 'content-length': 1000 }));
+        socket.write(filePart('begun'));
+      }
+      await service.call('GET', '/health/live');
+      for (const socket of sockets) socket.destroy();
+      await service.call('GET', '/health/live');
+    });
+    await until('descriptors to be given back', async () => (await openFiles()) <= before + 5, 5);
+    await until('room for more', async () => (await library.upload({ content: 'After.' })).status === 202, 10);
+    expect((await library.upload({ content: 'And again.' })).status).toBe(202);
   });
 
   it('4: 200 that send a byte now and then are closed when their time is up, and the API lives on', async () => {
