@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PermanentFailure } from '../errors.js';
 import { type Chunks, contextHash, inContext, type Passage, vectorLiteral } from '../knowledge/chunks.js';
 import type { LeasedRevision, Revisions } from '../knowledge/revisions.js';
@@ -46,7 +45,6 @@ export async function embedPassages(
     if (spoiled) throw failure(missing[spoiled.place], passages.length, spoiled);
     cost.embedded += paid.length;
     cost.characters += paid.reduce((sum, passage) => sum + inContext(passage).length, 0);
-    await nextTurn(); // the built-in vectors are made on this thread: let requests in between
   }
   return cost;
 }

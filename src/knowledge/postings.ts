@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
+import { mapInSlices } from '../platform/slices.js';
 import { inContext, type Passage } from './chunks.js';
 import { type PackedSegment, packSegment } from './posting-format.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
@@ -12,9 +12,6 @@ export interface IndexedRevision {
   documentId: string;
   chunks: number;
 }
-
-// Reading this many passages' words takes some 5 ms; requests come in between.
-const passagesATurn = 64;
 
 /** The lexical index as it is written: one segment a revision, merged with others later. */
 @Injectable()
@@ -110,11 +107,5 @@ export async function insertSegment(
   );
 }
 
-async function readTerms(passages: Passage[]): Promise<string[][]> {
-  const found: string[][] = [];
-  for (const passage of passages) {
-    found.push(terms(inContext(passage)));
-    if (found.length % passagesATurn === 0) await nextTurn();
-  }
-  return found;
-}
+const readTerms = (passages: Passage[]): Promise<string[][]> =>
+  mapInSlices(passages, (passage) => terms(inContext(passage)));

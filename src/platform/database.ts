@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import { DataSource, type EntityManager, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
+import { giveWay, inForeground, isBackground } from './lane.js';
 
 /** Whose rows a transaction may touch: the tenant's id, a UUID. */
 export interface TenantScope {
@@ -76,21 +77,23 @@ export class Database {
     return this.dataSource.transaction((manager) => work(new Transaction(manager)));
   }
 
-  private transaction<T>(
+  private async transaction<T>(
     role: string,
     tenantId: string,
     work: (tx: Transaction) => Promise<T>,
     isolation: 'READ COMMITTED' | 'REPEATABLE READ' = 'READ COMMITTED',
   ): Promise<T> {
-    return again.execute(() =>
+    const run = () =>
       this.dataSource.transaction(isolation, async (manager) => {
-        await manager.query(`set local role ${role}`);
-        await manager.query(`select set_config('app.tenant_id', $1, true), set_config('lock_timeout', $2, true)`, [
-          tenantId,
-          lockWait,
-        ]);
+        // One round trip: a search makes a dozen, and each waits for a busy machine.
+        await manager.query(
+          `select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('lock_timeout', $3, true)`,
+          [role, tenantId, lockWait],
+        );
         return work(new Transaction(manager));
-      }),
-    );
+      });
+    if (!isBackground()) return inForeground(() => again.execute(run));
+    await giveWay();
+    return again.execute(run);
   }
 }

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { giveWay } from './lane.js';
 
 // What a request may have to wait for one slice of background computing. Unsliced, the built-in vectors of 64 passages took
 // 20 to 40 ms at a stretch, and their terms 10 to 30.
@@ -11,7 +11,7 @@ export async function mapInSlices<T, U>(items: Iterable<T>, each: (item: T) => U
   for (const item of items) {
     results.push(each(item));
     if (performance.now() - began < sliceMs) continue;
-    await nextTurn();
+    await giveWay();
     began = performance.now();
   }
   return results;

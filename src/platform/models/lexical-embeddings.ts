@@ -28,21 +28,22 @@ export class LexicalEmbeddings extends Embeddings {
 /** @returns 384 numbers of unit length; a text without letters or digits gives an arbitrary but valid unit vector */
 export function lexicalVector(text: string): number[] {
   const counts = new Map<number, number>();
-  const count = (gram: string) => {
-    const place = hash(gram);
+  const count = (units: string, from: number, to: number) => {
+    const place = hash(units, from, to);
     counts.set(place, (counts.get(place) ?? 0) + 1);
   };
   for (const [word] of text
     .normalize('NFKC')
     .toLowerCase()
     .matchAll(/[\p{L}\p{N}]+/gu)) {
-    count(word);
-    const framed = [...`<${word}>`];
+    count(word, 0, word.length);
+    const framed = `<${word}>`;
+    const starts = characterStarts(framed);
     for (let size = 3; size <= 5; size++) {
-      for (let start = 0; start + size <= framed.length; start++) count(framed.slice(start, start + size).join(''));
+      for (let end = size; end < starts.length; end++) count(framed, starts[end - size] ?? 0, starts[end] ?? 0);
     }
   }
-  if (counts.size === 0) counts.set(hash(text), 1);
+  if (counts.size === 0) counts.set(hash(text, 0, text.length), 1);
   const vector = Array.from({ length: dimensions }, () => 0);
   // The hash's lowest bit signs the feature, so that features that share a place cancel out on average instead of adding up.
   for (const [place, frequency] of counts) {
@@ -54,10 +55,17 @@ export function lexicalVector(text: string): number[] {
   return length === 0 ? vector.with(0, 1) : vector.map((value) => value / length);
 }
 
-/** FNV-1a, 32 bits, with its low bits mixed: the sign and the place come from different ones. */
-function hash(text: string): number {
+/** Where each character begins, and where the last one ends, in UTF-16 units. */
+function characterStarts(text: string): number[] {
+  const starts = [0];
+  for (const character of text) starts.push((starts.at(-1) ?? 0) + character.length);
+  return starts;
+}
+
+/** FNV-1a of the UTF-16 units [from, to), 32 bits, with its low bits mixed: the sign and the place come from different ones. */
+function hash(text: string, from: number, to: number): number {
   let value = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
+  for (let index = from; index < to; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
   value ^= value >>> 15;
   return Math.imul(value, 0x2c1b3c6d) >>> 0;
 }
