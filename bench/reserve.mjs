@@ -1,5 +1,5 @@
 // Whether a question keeps its latency while documents stream in: searches at a steady pace, idle and during bulk
-// ingestion by turns, in one run, and the ratio of the two. Use: npm run build && node bench/reserve.mjs [rounds].
+// ingestion by turns, in one run, and the ratio of the two. Use: npm run bench -- reserve [rounds].
 // DATABASE_URL and REDIS_URL choose the engines; without them, the embedded ones.
 import { newBase, pause, quantile, sentence, startForBench, timed, untilReady, uploadArticle } from './load.mjs';
 
