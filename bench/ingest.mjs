@@ -1,7 +1,7 @@
 // How fast filings become answers, beside what somebody would build in an afternoon: LangChain.js on its own (its PDF
 // loader, RecursiveCharacterTextSplitter, PGVectorStore's statement) with the same embedder and the same kind of database.
 // Use: npm run bench -- ingest [filing.pdf …] [--rounds 3]. By turns in one run, so that the ratios hold on any machine.
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -40,6 +40,10 @@ for (const { name, msPerBatch, goal } of embedders) {
   try {
     /** @type {Record<'ours' | 'alone' | 'atOnce', { ms: number, chunks: number }[]>} */
     const taken = { ours: [], alone: [], atOnce: [] };
+    // Code is loaded and processes are started before the first clock is.
+    const [smallest] = await bySize(files);
+    await ingestThroughService(await service.newTenant(), [smallest]);
+    await langchain.ingest([smallest]);
     for (let round = 0; round < rounds; round++) {
       taken.ours.push(await ingestThroughService(await service.newTenant(), files));
       taken.alone.push(await langchain.ingest(files));
@@ -135,6 +139,14 @@ const report = {
 };
 printReport(report);
 await writeReport(values.out, `ingest-${lane === 'embedded' ? 'embedded' : 'native'}`, result, report);
+
+/** @param {string[]} paths smallest first */
+async function bySize(paths) {
+  const sizes = new Map(
+    await Promise.all(paths.map(async (path) => /** @type {const} */ ([path, (await stat(path)).size]))),
+  );
+  return paths.toSorted((one, other) => (sizes.get(one) ?? 0) - (sizes.get(other) ?? 0));
+}
 
 /** @param {number} count */
 async function firstFilings(count) {

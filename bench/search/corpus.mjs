@@ -5,7 +5,7 @@ import { readLines } from '../eval/collection.mjs';
 import { seeded } from '../eval/compare.mjs';
 
 const folder = fileURLToPath(new URL('../../../shared/data/retrieval', import.meta.url));
-const paragraphs = 20;
+const paragraphs = 50;
 const paragraphChars = 850;
 
 /**

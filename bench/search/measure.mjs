@@ -122,7 +122,7 @@ export async function filteredRecall(stage, questions, { group, share, sees }) {
   }
   return {
     share,
-    passages: Math.round(share * stage.passages()),
+    passages: Math.round((seen.length / stage.documents()) * stage.passages()),
     recall: there === 0 ? 0 : found / there,
     short,
     questions: questions.length,

@@ -43,7 +43,7 @@ export async function openStage() {
     const began = performance.now();
     const shown = progress(`passages, of ${target}`, target);
     while (passages < target) {
-      const perDocument = uploaded === 0 ? 20 : passages / uploaded;
+      const perDocument = uploaded === 0 ? 50 : passages / uploaded;
       const more = Math.max(1, Math.min(500, Math.ceil((target - passages) / perDocument)));
       const numbers = Array.from({ length: more }, (_, at) => uploaded + at);
       await inParallel(numbers, 8, (number) => owner.post(`${base}/documents`, corpus.document(number)));
