@@ -33,7 +33,8 @@ export async function startForBench(settings = {}) {
   }
 }
 
-async function scratchEngine() {
+/** Where data of a bench may be: embedded, or a scratch database with the queue beside it. */
+export async function scratchEngine() {
   const { DATABASE_URL: server, REDIS_URL: redis } = process.env;
   if (!server) return { lane: 'embedded', env: {}, drop: async () => undefined };
   const name = `lectern_bench_${randomUUID().replaceAll('-', '')}`;
@@ -88,6 +89,29 @@ function article(kilobytes) {
 /** @param {number} length */
 export const sentence = (length) =>
   Array.from({ length }, () => words[Math.floor(Math.random() * words.length)]).join(' ');
+
+/**
+ * Does something with each, so many at a time. @returns what came of them, in their order
+ *
+ * @template T, R
+ * @param {T[]} list
+ * @param {number} atOnce
+ * @param {(item: T) => Promise<R>} deed
+ * @returns {Promise<R[]>}
+ */
+export async function inParallel(list, atOnce, deed) {
+  /** @type {R[]} */
+  const results = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < list.length) {
+      const at = next++;
+      results[at] = await deed(list[at]);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, list.length) }, worker));
+  return results;
+}
 
 /** @param {number} ms */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,7 +1,8 @@
 // Whether a question keeps its latency while documents stream in: searches at a steady pace, idle and during bulk
-// ingestion by turns, in one run, and the ratio of the two. Use: npm run build && node bench/reserve.mjs [rounds].
+// ingestion by turns, in one run, and the ratio of the two. Use: npm run bench -- reserve [rounds].
 // DATABASE_URL and REDIS_URL choose the engines; without them, the embedded ones.
 import { newBase, pause, quantile, sentence, startForBench, timed, untilReady, uploadArticle } from './load.mjs';
+import { printReport, writeReport } from './report.mjs';
 
 const rounds = Number(process.argv[2] ?? 3);
 const phaseMs = 8000;
@@ -40,10 +41,27 @@ try {
     busy.push(...loud);
     console.log(`round ${round + 1}: ${shown(quiet)} idle; ${shown(loud)} during ingestion`);
   }
-  const ratio = quantile(busy, 0.95) / quantile(idle, 0.95);
-  const rate = (ingested / rounds / (phaseMs + 1500)) * 60_000;
-  console.log(`${lane}: ${shown(idle)} idle; ${shown(busy)} during ingestion (${rate.toFixed(0)} documents a minute)`);
-  console.log(`p95 ratio ${ratio.toFixed(2)}, p50 ratio ${(quantile(busy, 0.5) / quantile(idle, 0.5)).toFixed(2)}`);
+  const perMinute = (ingested / rounds / (phaseMs + 1500)) * 60_000;
+  const times = { idle: spread(idle), busy: spread(busy) };
+  const ratio = { p50: times.busy.p50 / times.idle.p50, p95: times.busy.p95 / times.idle.p95 };
+  const goal = 1.5;
+  const result = { kind: 'reserve', at: new Date().toISOString(), lane, rounds, perMinute, times, ratio, goal };
+  const report = {
+    title: `Search while documents stream in, ${lane}`,
+    notes: [
+      `${result.at}; ${rounds} rounds by turns; ${perMinute.toFixed(0)} documents a minute of ${kilobytes} kB meanwhile`,
+    ],
+    tables: [
+      {
+        caption: `Every ${everyMs} ms a question; goal: p95 ratio at most ${goal}: ${ratio.p95 <= goal ? 'met' : 'NOT MET'}`,
+        head: ['what', 'p50 ms', 'p95 ms'],
+        rows: [row('idle', times.idle), row('during ingestion', times.busy), row('ratio', ratio, 2)],
+      },
+    ],
+    charts: [],
+  };
+  printReport(report);
+  await writeReport('data/bench', `reserve-${lane === 'embedded' ? 'embedded' : 'native'}`, result, report);
 
   /** Keeps a few dozen documents waiting until told to end; then waits for the last. */
   function beginBulk() {
@@ -73,6 +91,17 @@ try {
 }
 
 /** @param {number[]} times */
+function spread(times) {
+  return { p50: quantile(times, 0.5), p95: quantile(times, 0.95) };
+}
+
+/** @param {number[]} times */
 function shown(times) {
-  return `p50 ${quantile(times, 0.5).toFixed(0)} ms, p95 ${quantile(times, 0.95).toFixed(0)} ms`;
+  const { p50, p95 } = spread(times);
+  return `p50 ${p50.toFixed(0)} ms, p95 ${p95.toFixed(0)} ms`;
+}
+
+/** @param {string} what @param {{ p50: number, p95: number }} times */
+function row(what, { p50, p95 }, digits = 1) {
+  return [what, p50.toFixed(digits), p95.toFixed(digits)];
 }

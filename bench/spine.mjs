@@ -1,5 +1,5 @@
 // What a new user waits for, on the embedded engine: start-up, upload to ready, search, an extractive answer, memory.
-// Use: npm run bench [-- filing.pdf …]; every file named is ingested into one base. Figures are of this machine, now.
+// Use: npm run bench -- spine [filing.pdf …]; every file named is ingested into one base. Figures are of this machine, now.
 import { readFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { Client } from '../samples/demo/client.mjs';

@@ -1,0 +1,24 @@
+import { pathToFileURL } from 'node:url';
+import { newBase, untilReady } from '../load.mjs';
+
+/**
+ * All files at once into a new base, until the last of them answers.
+ *
+ * @param {import('../../samples/demo/client.mjs').Client} client of a tenant that has none of them: nothing is reused
+ * @param {string[]} files
+ */
+export async function ingestThroughService(client, files) {
+  const base = await newBase(client);
+  const began = performance.now();
+  const paths = await Promise.all(
+    files.map(async (file) => {
+      const { id } = await client.upload(`${base}/documents`, pathToFileURL(file), 'application/pdf', {});
+      return `${base}/documents/${id}`;
+    }),
+  );
+  for (const path of paths) await untilReady(client, path);
+  const ms = performance.now() - began;
+  const receipts = await Promise.all(paths.map(async (path) => (await client.get(path)).receipt));
+  const chunks = receipts.reduce((sum, receipt) => sum + receipt.chunks.total, 0);
+  return { ms, chunks, stages: receipts.map((receipt) => receipt.ms) };
+}
