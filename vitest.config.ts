@@ -20,6 +20,8 @@ const suite = (name: string, timeout: number) => ({
     exclude: process.env['DATABASE_URL'] ? embeddedOnly : [],
     testTimeout: timeout,
     hookTimeout: 60_000,
+    // One import of the service for all files of a worker, which takes a second each: but not where its state is broken.
+    isolate: name === 'faults',
     ...(name === 'service' ? { globalSetup: 'test/template.setup.ts' } : {}),
   },
 });

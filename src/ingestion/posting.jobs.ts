@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { UnreadMetadata } from '../knowledge/document-terms.js';
 import { Postings } from '../knowledge/postings.js';
 import { SegmentMerging } from '../knowledge/segment-merging.js';
 import { defineJob } from '../platform/jobs/definition.js';
@@ -12,13 +13,14 @@ export const mergeJob = defineJob<{ indexId: number; tenantId: string }>({
   key: ({ indexId }) => String(indexId),
 });
 
-/** The upkeep of the lexical index: merges, and postings for chunks that were stored before there were any. */
+/** The upkeep of the lexical index: merges, and what documents that were stored before have not yet given it. */
 @Injectable()
 export class PostingJobs {
   constructor(
     private readonly queue: JobQueue,
     private readonly postings: Postings,
     private readonly merging: SegmentMerging,
+    private readonly unread: UnreadMetadata,
   ) {}
 
   @Handles(mergeJob)
@@ -29,6 +31,11 @@ export class PostingJobs {
   @Sweep(15_000)
   async announceMerges(): Promise<void> {
     for (const due of await this.merging.due()) await this.queue.add(mergeJob, due);
+  }
+
+  @Sweep(60_000)
+  async readMetadata(): Promise<void> {
+    while ((await this.unread.read(200)) === 200);
   }
 
   @Sweep(60_000)

@@ -33,7 +33,7 @@ export class Purging {
       await deleteChunks(tx, documentId);
       await tx.run('delete from document_grant where document_id = $1', [documentId]);
       await tx.run(
-        `update document set purged_at = now(), title = '', title_terms = '{}/1000000000', metadata = '{}', source_url = null where id = $1`,
+        `update document set purged_at = now(), title = '', title_terms = '{}/1000000000', metadata = '{}', metadata_terms = '{}/1000000000', source_url = null where id = $1`,
         [documentId],
       );
     });

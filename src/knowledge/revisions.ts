@@ -9,7 +9,7 @@ import { Frees } from '../platform/jobs/handlers.js';
 import { wellFormed } from '../platform/text.js';
 import type { RevisionStatus } from './documents.js';
 import type { Pipeline } from './pipeline.js';
-import { frequencies, terms, termVector } from './terms.js';
+import { titleTerms } from './document-terms.js';
 
 /** Files are read in the fast lane first; those that take long wait in the slow one, where they hold up only each other. */
 export type Lane = 'fast' | 'slow';
@@ -136,7 +136,7 @@ export class Revisions {
         await tx.run('update document set title = $2, title_terms = $3 where id = $1 and not title_given', [
           revision.documentId,
           title,
-          termVector(frequencies(terms(title))),
+          titleTerms(title),
         ]);
       }
       await tx.run(

@@ -7,7 +7,7 @@ import { type AccessDto, openToTenant, writeAccess } from './document-access.js'
 import { changeDetails, type DocumentDetails, type HeldDetails, heldDetails } from './document-details.js';
 import { type DocumentRow, findByExternalId, openDocument } from './documents.js';
 import type { KnowledgeBase } from './knowledge-bases.js';
-import { frequencies, terms, termVector } from './terms.js';
+import { metadataTerms, titleTerms } from './document-terms.js';
 
 /** A content that was stored as a blob, with what its sender says of it. Absent details stay as they are. */
 export interface Submission extends DocumentDetails {
@@ -79,8 +79,8 @@ async function insertDocument(
   const title = wish.title ?? wish.content.filename ?? wish.externalId ?? 'Untitled';
   const access: AccessDto = wish.access ?? openToTenant;
   await tx.run(
-    `insert into document (id, tenant_id, knowledge_base_id, external_id, title, title_given, title_terms, source_url, source_updated_at, metadata, visibility)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    `insert into document (id, tenant_id, knowledge_base_id, external_id, title, title_given, title_terms, source_url, source_updated_at, metadata, metadata_terms, visibility)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
     [
       id,
       principal.tenantId,
@@ -88,10 +88,11 @@ async function insertDocument(
       wish.externalId ?? null,
       title,
       wish.title !== undefined,
-      termVector(frequencies(terms(title))),
+      titleTerms(title),
       wish.sourceUrl ?? null,
       wish.sourceUpdatedAt ?? null,
       JSON.stringify(wish.metadata ?? {}),
+      metadataTerms(wish.metadata ?? {}),
       access.visibility,
     ],
   );

@@ -81,17 +81,18 @@ export class Database {
     role: string,
     tenantId: string,
     work: (tx: Transaction) => Promise<T>,
-    isolation: 'READ COMMITTED' | 'REPEATABLE READ' = 'READ COMMITTED',
+    isolation?: 'REPEATABLE READ',
   ): Promise<T> {
+    const scoped = async (manager: EntityManager) => {
+      // One round trip: a search makes a dozen, and each waits for a busy machine.
+      await manager.query(
+        `select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('lock_timeout', $3, true)`,
+        [role, tenantId, lockWait],
+      );
+      return work(new Transaction(manager));
+    };
     const run = () =>
-      this.dataSource.transaction(isolation, async (manager) => {
-        // One round trip: a search makes a dozen, and each waits for a busy machine.
-        await manager.query(
-          `select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('lock_timeout', $3, true)`,
-          [role, tenantId, lockWait],
-        );
-        return work(new Transaction(manager));
-      });
+      isolation ? this.dataSource.transaction(isolation, scoped) : this.dataSource.transaction(scoped);
     if (!isBackground()) return inForeground(() => again.execute(run));
     await giveWay();
     return again.execute(run);

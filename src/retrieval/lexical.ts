@@ -1,6 +1,6 @@
 import { frequencies, placeOf, terms, termVector } from '../knowledge/terms.js';
 import type { Transaction } from '../platform/database.js';
-import { bm25, type LexicalHit, type PermittedRun } from './bm25.js';
+import { bm25, type LexicalHit, type PermittedRun, type ScoredSegment } from './bm25.js';
 import type { PostingCache } from './posting-cache.js';
 import type { Permitted } from './ranking.js';
 
@@ -11,15 +11,21 @@ interface SegmentRow {
   segment: number;
   /** Packed runs: base and number of chunks as int4, the revision's id; 24 bytes each, by rising base. */
   runs: string;
-  /** Packed title counts: base, then one int4 a term; only of documents whose title holds any. */
-  titles: string | null;
+  /** Packed counts: base, then two int4 a term, of title and of metadata; only of documents where either holds any. */
+  heads: string | null;
 }
 
 const runBytes = 24;
 
+/** The best passages by their words, and everything that was permitted, from which statistics may be drawn. */
+export interface LexicalResult {
+  hits: LexicalHit[];
+  segments: ScoredSegment[];
+}
+
 /**
- * The lexical leg: BM25 over the posting lists, scored here over nothing but the passages that the version shows and the
- * caller may see, both read live. No text is read.
+ * BM25 over the posting lists, scored here over nothing but the passages that the version shows and the caller may see,
+ * both read live. No text is read.
  * @param permitted documents the caller may see, as SQL over `document d`
  * @returns the best `depth`; null for a question without a searchable word
  */
@@ -29,7 +35,7 @@ export async function lexicalSearch(
   permitted: Permitted,
   question: string,
   depth: number,
-): Promise<LexicalHit[] | null> {
+): Promise<LexicalResult | null> {
   const asked = [...frequencies(terms(question))].slice(0, maxTerms);
   if (asked.length === 0) return null;
   const rows = await readPermitted(
@@ -48,15 +54,12 @@ export async function lexicalSearch(
     lengths: postings[at]?.lengths ?? new Uint16Array(),
     postings: postings[at]?.postings ?? [],
   }));
-  return bm25(
-    segments,
-    asked.map(([, count]) => count),
-    depth,
-  );
+  const counts = asked.map(([, count]) => count);
+  return { hits: bm25(segments, counts, depth), segments };
 }
 
 /**
- * One statement for what may be searched: which chunks of which segments, and what the titles say. Packed, because a row
+ * One statement for what may be searched: which chunks of which segments, and what titles and metadata say. Packed, because a row
  * for each of 20,000 documents takes longer to send than to find.
  */
 function readPermitted(tx: Transaction, permitted: Permitted, asked: string[]): Promise<SegmentRow[]> {
@@ -64,16 +67,16 @@ function readPermitted(tx: Transaction, permitted: Permitted, asked: string[]): 
   const any = `$${parameters.push(termVector(new Map(asked.map((term) => [term, 1]))))}::sparsevec`;
   const counts = asked.map((term) => {
     const vector = `$${parameters.push(termVector(new Map([[term, 1]])))}::sparsevec`;
-    return `int4send((-(d.title_terms <#> ${vector}))::int)`;
+    return `int4send((-(d.title_terms <#> ${vector}))::int) || int4send(coalesce(-(d.metadata_terms <#> ${vector}), 0)::int)`;
   });
   return tx.rows<SegmentRow>(
     `with permitted as materialized (
-       select d.id, case when d.title_terms <#> ${any} < 0 then ${counts.join(' || ')} end as title
+       select d.id, case when d.title_terms <#> ${any} < 0 or d.metadata_terms <#> ${any} < 0 then ${counts.join(' || ')} end as head
        from document d where ${permitted.condition}
      )
      select s.segment_no as segment,
        encode(string_agg(int4send(s.base) || int4send(s.chunks) || uuid_send(s.revision_id), ''::bytea order by s.base), 'base64') as runs,
-       encode(string_agg(int4send(s.base) || p.title, ''::bytea order by s.base), 'base64') as titles
+       encode(string_agg(int4send(s.base) || p.head, ''::bytea order by s.base), 'base64') as heads
      from permitted p join segment_revision s on s.index_id = ${permitted.indexId} and s.document_id = p.id
        cross join lateral (
          select 1 from chunk c where c.index_id = ${permitted.indexId} and c.revision_id = s.revision_id and c.ordinal = 0
@@ -83,9 +86,9 @@ function readPermitted(tx: Transaction, permitted: Permitted, asked: string[]): 
   );
 }
 
-function readRuns({ runs, titles }: SegmentRow, asked: number): PermittedRun[] {
+function readRuns({ runs, heads }: SegmentRow, asked: number): PermittedRun[] {
   const packed = Buffer.from(runs, 'base64');
-  const titled = readTitles(titles, asked);
+  const headed = readHeads(heads, asked);
   return Array.from({ length: packed.length / runBytes }, (_, at) => {
     const start = at * runBytes;
     const base = packed.readInt32BE(start);
@@ -93,18 +96,20 @@ function readRuns({ runs, titles }: SegmentRow, asked: number): PermittedRun[] {
       base,
       chunks: packed.readInt32BE(start + 4),
       revisionId: uuidOf(packed.subarray(start + 8, start + runBytes)),
-      title: titled.get(base) ?? null,
+      head: headed.get(base) ?? null,
     };
   });
 }
 
-function readTitles(titles: string | null, asked: number): Map<number, number[]> {
-  const packed = Buffer.from(titles ?? '', 'base64');
-  const size = 4 * (asked + 1);
+function readHeads(heads: string | null, asked: number): Map<number, NonNullable<PermittedRun['head']>> {
+  const packed = Buffer.from(heads ?? '', 'base64');
+  const size = 4 * (2 * asked + 1);
   return new Map(
     Array.from({ length: packed.length / size }, (_, at) => {
-      const counts = Array.from({ length: asked }, (_count, term) => packed.readInt32BE(at * size + 4 * (term + 1)));
-      return [packed.readInt32BE(at * size), counts];
+      const read = (place: number) => packed.readInt32BE(at * size + 4 * place);
+      const title = Array.from({ length: asked }, (_term, term) => read(1 + 2 * term));
+      const metadata = Array.from({ length: asked }, (_term, term) => read(2 + 2 * term));
+      return [read(0), { title, metadata }];
     }),
   );
 }

@@ -1,10 +1,8 @@
 import { type Principal, visibleTo } from '../access/principal.js';
-import { chunkId } from '../knowledge/chunks.js';
 import type { Transaction } from '../platform/database.js';
 import { filterCondition } from './filter.js';
-import { fuse, type Leg, type Ranked } from './fusion.js';
-import { lexicalSearch } from './lexical.js';
-import type { PostingCache } from './posting-cache.js';
+import { fuse, type Leg } from './fusion.js';
+import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
 
 /** The index a version stands in, and how to ask it. */
 export interface RankingTarget {
@@ -35,6 +33,14 @@ export interface Permitted {
   version: string;
 }
 
+/** A passage with its fused score and its place in each leg; null: not among that leg's best. */
+export interface Ranked {
+  id: string;
+  score: number;
+  lexical: LexicalPassage | null;
+  semantic: number | null;
+}
+
 export interface RankedRow extends Ranked {
   chunk_id: string;
   document_id: string;
@@ -52,7 +58,7 @@ export interface RankedRow extends Ranked {
   text: string;
 }
 
-// How deep each leg is read before the two are joined.
+// How deep the semantic leg is read before the two are joined.
 const legDepth = 100;
 
 /**
@@ -62,16 +68,25 @@ const legDepth = 100;
  */
 export async function rank(
   tx: Transaction,
-  cache: PostingCache,
+  lexical: LexicalLeg,
   principal: Principal,
   target: RankingTarget,
   wish: RankingWish,
 ): Promise<RankedRow[]> {
   const permitted = permittedTo(principal, target, wish.filter);
-  const keyword = wish.keyword ? await lexicalSearch(tx, cache, permitted, wish.query, legDepth) : null;
+  const keyword = wish.keyword ? await lexical.search(tx, permitted, wish.query) : null;
   const semantic = wish.vector === null ? null : await nearest(tx, permitted, wish.vector);
-  const keywordLeg: Leg | null = keyword && new Map(keyword.map((hit) => [chunkId(hit.revisionId, hit.ordinal), hit]));
-  return read(tx, permitted, fuse(keywordLeg, semantic, wish.alpha, wish.limit));
+  const best = fuse(keyword, semantic, wish.alpha).slice(0, wish.limit);
+  return read(
+    tx,
+    permitted,
+    best.map(({ id, score }) => ({
+      id,
+      score,
+      lexical: keyword?.get(id) ?? null,
+      semantic: semantic?.get(id)?.score ?? null,
+    })),
+  );
 }
 
 function permittedTo(principal: Principal, target: RankingTarget, filter: unknown): Permitted {

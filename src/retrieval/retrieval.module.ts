@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
+import { LexicalLeg } from './lexical-leg.js';
 import { PostingCache } from './posting-cache.js';
 import { Retrieval } from './retrieval.js';
 import { SearchController } from './search.controller.js';
 
-@Module({ controllers: [SearchController], providers: [PostingCache, Retrieval], exports: [Retrieval] })
+@Module({ controllers: [SearchController], providers: [PostingCache, LexicalLeg, Retrieval], exports: [Retrieval] })
 export class RetrievalModule {}

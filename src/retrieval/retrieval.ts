@@ -7,7 +7,7 @@ import { Database } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder } from '../platform/models/embedder.js';
-import { PostingCache } from './posting-cache.js';
+import { LexicalLeg } from './lexical-leg.js';
 import { rank, type RankedRow, type RankingTarget } from './ranking.js';
 
 export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
@@ -38,8 +38,17 @@ export interface SearchResult {
   end: number;
   text: string;
   score: number;
-  /** The parts of the score: BM25, cosine, and the share of the question's weight that the passage holds. */
-  signals: { keyword: number | null; semantic: number | null; coverage: number | null };
+  /**
+   * The parts of the score: BM25 over words and over character grams, how well the document's title and metadata fit, the
+   * cosine, and the share of the question's weight that the passage holds. Null: not among that leg's best.
+   */
+  signals: {
+    keyword: number | null;
+    characters: number | null;
+    context: number | null;
+    semantic: number | null;
+    coverage: number | null;
+  };
 }
 
 export interface SearchAnswer {
@@ -62,7 +71,7 @@ export class Retrieval {
   constructor(
     private readonly database: Database,
     private readonly embedder: Embedder,
-    private readonly postings: PostingCache,
+    private readonly lexical: LexicalLeg,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -106,7 +115,7 @@ export class Retrieval {
     semantic: QueryVector | null,
   ) {
     return this.database.snapshot(principal, (tx) =>
-      rank(tx, this.postings, principal, target, {
+      rank(tx, this.lexical, principal, target, {
         query: wish.query,
         vector: semantic?.vector ?? null,
         keyword: mode !== 'semantic',
@@ -182,6 +191,12 @@ function toResult(row: RankedRow): SearchResult {
     end: row.end_offset,
     text: row.text,
     score: row.score,
-    signals: { keyword: row.keyword, semantic: row.semantic, coverage: row.coverage },
+    signals: {
+      keyword: row.lexical?.bm25 ?? null,
+      characters: row.lexical?.grams ?? null,
+      context: row.lexical?.context ?? null,
+      semantic: row.semantic,
+      coverage: row.lexical?.coverage ?? null,
+    },
   };
 }

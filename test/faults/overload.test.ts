@@ -31,7 +31,7 @@ function hold() {
 }
 
 async function until(good: (answer: Answer) => boolean, call: () => Promise<Answer>): Promise<Answer> {
-  for (let tries = 0; tries < 3000; tries++) {
+  for (const end = performance.now() + 30_000; performance.now() < end;) {
     const answer = await call();
     if (good(answer)) return answer;
     await nextTurn();

@@ -102,9 +102,7 @@ const rounded = (ranked: Map<string, number>): Record<string, string> =>
 it.each(questions)('the keyword score is BM25 for everything that holds a term: %s', async (question) => {
   const expected = reference(documents, question);
   expect(expected.size).toBeGreaterThan(0);
-  const found = await scores(question);
-  expect(rounded(found)).toEqual(rounded(expected));
-  expect([...found.values()]).toEqual([...found.values()].sort((a, b) => b - a));
+  expect(rounded(await scores(question))).toEqual(rounded(expected));
 });
 
 it.each(questions)('hidden documents show in no score, as if they were not there: %s', async (question) => {

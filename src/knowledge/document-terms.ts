@@ -1,0 +1,48 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../platform/database.js';
+import { frequencies, terms, termVector } from './terms.js';
+
+// Metadata is for machines too: what is longer than a name, and what comes after so many values, says little of a question.
+const longestValue = 200;
+const mostValues = 50;
+
+/** What a title says, as it is stored beside the document and read live by ranking. */
+export const titleTerms = (title: string): string => termVector(frequencies(terms(title)));
+
+/** What metadata says: its words and numbers (a company, a year, a product), whatever their fields are called. */
+export const metadataTerms = (metadata: Record<string, unknown>): string =>
+  termVector(frequencies(terms(values(metadata).slice(0, mostValues).join('\n'))));
+
+function values(value: unknown): string[] {
+  if (typeof value === 'number') return [String(value)];
+  if (typeof value === 'string') return value.length <= longestValue ? [value] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).flatMap(values);
+}
+
+/** Documents that were there before metadata was read. */
+@Injectable()
+export class UnreadMetadata {
+  constructor(private readonly database: Database) {}
+
+  /** @returns how many were read; fewer than `limit`: these were the last */
+  async read(limit: number): Promise<number> {
+    const unread = await this.database.asSystem((tx) =>
+      tx.rows<{ id: string; tenantId: string }>(
+        'select id, tenant_id as "tenantId" from document where metadata_terms is null limit $1',
+        [limit],
+      ),
+    );
+    for (const { id, tenantId } of unread) {
+      await this.database.as({ tenantId }, async (tx) => {
+        const row = await tx.row<{ metadata: Record<string, unknown> }>(
+          'select metadata from document where id = $1 for update',
+          [id],
+        );
+        if (row)
+          await tx.run('update document set metadata_terms = $2 where id = $1', [id, metadataTerms(row.metadata)]);
+      });
+    }
+    return unread.length;
+  }
+}
