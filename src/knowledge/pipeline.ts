@@ -12,7 +12,7 @@ export interface Pipeline {
   embedding: { model: string };
 }
 
-export const defaultChunking: ChunkSizes = { targetChars: 1000, maxChars: 1600 };
+export const defaultChunking: ChunkSizes = { targetChars: 1100, maxChars: 1300 };
 
 // What this build does to text before it is indexed. Whoever changes parsing, chunking or terms so that old chunks no
 // longer fit new ones raises it: the fingerprint then asks for a new index.

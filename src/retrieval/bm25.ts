@@ -8,13 +8,6 @@ const b = 0.75;
 // of n chunks each has an n-th of it: whole, it drowned what a page says in what all pages of the filing have in common.
 export const titleWeight = 3;
 
-// What a title and metadata say of a long document lifts all its chunks, by at most this share of the best score
-// (measured on filings: the right page among the first ten for 61 % of questions instead of 48 %, level from .3 to .8).
-export const contextWeight = 0.5;
-
-// A question whose only word in any title is one of many titles' is no reason to lift: shares are of at least this idf.
-const leastContext = 2;
-
 /** A run of chunks, by number, that the caller may see: a revision in a segment. */
 export interface PermittedRun {
   revisionId: string;
@@ -31,25 +24,13 @@ export interface ScoredSegment {
   postings: (TermPostings | undefined)[];
 }
 
-/**
- * A passage with its BM25 score, the share of the question's weight (summed idf) that it holds, and how well title and
- * metadata of its document fit the question among those of all; shares are 0 to 1.
- */
-export interface LexicalHit {
-  revisionId: string;
-  ordinal: number;
-  score: number;
-  coverage: number;
-  context: number;
-}
-
-/** A segment's passages that hold a term of the question, by number. */
-interface Scored {
-  segment: ScoredSegment;
+/** The passages of a segment that hold a term of the question. */
+export interface PassageScores {
   touched: number[];
+  /** By chunk number: BM25. */
   scores: Float64Array;
-  /** Summed idf of the terms held. */
-  weights: Float64Array;
+  /** By chunk number: the share, 0 to 1, of the question's weight (summed idf) that the passage holds. */
+  coverage: Float64Array;
 }
 
 /** How often a term stands in each permitted chunk that holds it: the chunk numbers, and the counts beside them. */
@@ -60,14 +41,21 @@ interface Occurrences {
   holding: number;
 }
 
+/** idf = ln(1 + (N - df + .5) / (df + .5)) */
+export const rarity = (all: number, holding: number): number => Math.log(1 + (all - holding + 0.5) / (holding + 0.5));
+
+/** What a term that stands `count` times adds, before idf. @param relativeLength by the mean */
+export const saturated = (count: number, relativeLength: number): number =>
+  ((k1 + 1) * count) / (count + k1 * (1 - b + b * relativeLength));
+
 /**
- * BM25 (Robertson and Zaragoza 2009, k1 1.2, b 0.75; idf = ln(1 + (N - df + .5) / (df + .5)), query term frequency kept).
- * Exact: every chunk that holds a term is scored. N, df and the mean length are those of the permitted chunks alone, so
- * that what is hidden shows neither in a score nor in the order.
+ * BM25 (Robertson and Zaragoza 2009, k1 1.2, b 0.75, query term frequency kept) of every passage that holds a term. N, df
+ * and the mean length are those of the permitted chunks alone, so that what is hidden shows neither in a score nor in the
+ * order.
  * @param queryCounts how often each term stands in the question
- * @returns the best `depth` by score and context, best first; equal ones in the order of revision and ordinal
+ * @returns by segment
  */
-export function bm25(segments: ScoredSegment[], queryCounts: readonly number[], depth: number): LexicalHit[] {
+export function scorePassages(segments: ScoredSegment[], queryCounts: readonly number[]): PassageScores[] {
   let passages = 0;
   let words = 0;
   for (const { lengths, runs } of segments) {
@@ -76,7 +64,6 @@ export function bm25(segments: ScoredSegment[], queryCounts: readonly number[], 
       for (let number = base; number < base + chunks; number++) words += lengths[number] ?? 0;
     }
   }
-  if (passages === 0) return [];
   const mean = words / passages || 1;
   const found = segments.map((segment) => occurrences(segment, queryCounts.length));
   const idf = queryCounts.map((_, term) =>
@@ -85,46 +72,7 @@ export function bm25(segments: ScoredSegment[], queryCounts: readonly number[], 
       found.reduce((sum, terms) => sum + (terms[term]?.holding ?? 0), 0),
     ),
   );
-  const scored = segments.map((segment, at) => score(segment, found[at] ?? [], queryCounts, idf, mean));
-  const contextOf = contexts(segments, queryCounts);
-  const top = scored.reduce(
-    (high, { touched, scores }) => touched.reduce((most, n) => Math.max(most, scores[n] ?? 0), high),
-    0,
-  );
-  const total = idf.reduce((sum, weight) => sum + weight, 0);
-  return scored
-    .flatMap((each) => best(each, contextOf, top * contextWeight, total, depth))
-    .sort(byRank)
-    .slice(0, depth)
-    .map(({ hit }) => hit);
-}
-
-const rarity = (all: number, holding: number): number => Math.log(1 + (all - holding + 0.5) / (holding + 0.5));
-
-function holds({ title, metadata }: NonNullable<PermittedRun['head']>, term: number): boolean {
-  return (title[term] ?? 0) + (metadata[term] ?? 0) > 0;
-}
-
-/**
- * How well title and metadata fit the question: the share of the weight (idf among the documents) of those terms that
- * any title or metadata holds. Of a document of one chunk nothing: its title counts as text.
- */
-function contexts(segments: ScoredSegment[], queryCounts: readonly number[]): (run: PermittedRun) => number {
-  const documents = segments.reduce((sum, { runs }) => sum + runs.length, 0);
-  const headed = segments.flatMap(({ runs }) => runs.flatMap(({ head }) => head ?? []));
-  const weights = queryCounts.map((count, term) => {
-    const holding = headed.filter((head) => holds(head, term)).length;
-    return holding === 0 ? 0 : count * rarity(documents, holding);
-  });
-  const all = Math.max(
-    leastContext,
-    weights.reduce((sum, weight) => sum + weight, 0),
-  );
-  return ({ head, chunks }) => {
-    if (!head) return 0;
-    const held = weights.reduce((sum, weight, term) => sum + (holds(head, term) ? weight : 0), 0);
-    return (1 - 1 / chunks) * (held / all);
-  };
+  return segments.map(({ lengths }, at) => score(lengths, found[at] ?? [], queryCounts, idf, mean));
 }
 
 /** By term, where it stands in the chunks that the caller may see, titles included. */
@@ -173,83 +121,24 @@ function withTitles(own: Occurrences, titled: PermittedRun[], term: number, coun
 }
 
 function score(
-  segment: ScoredSegment,
+  lengths: Uint16Array,
   found: Occurrences[],
   queryCounts: readonly number[],
   idf: number[],
   mean: number,
-): Scored {
-  const { lengths } = segment;
+): PassageScores {
   const scores = new Float64Array(lengths.length);
-  const weights = new Float64Array(lengths.length);
+  const coverage = new Float64Array(lengths.length);
   const touched: number[] = [];
+  const total = idf.reduce((sum, weight) => sum + weight, 0);
   found.forEach(({ numbers, counts }, term) => {
     const weight = idf[term] ?? 0;
-    const factor = weight * (queryCounts[term] ?? 0) * (k1 + 1);
+    const factor = weight * (queryCounts[term] ?? 0);
     numbers.forEach((number, at) => {
-      if (weights[number] === 0) touched.push(number);
-      const count = counts[at] ?? 0;
-      const norm = k1 * (1 - b + (b * (lengths[number] ?? 0)) / mean);
-      scores[number] = (scores[number] ?? 0) + (factor * count) / (count + norm);
-      weights[number] = (weights[number] ?? 0) + weight;
+      if (coverage[number] === 0) touched.push(number);
+      scores[number] = (scores[number] ?? 0) + factor * saturated(counts[at] ?? 0, (lengths[number] ?? 0) / mean);
+      coverage[number] = (coverage[number] ?? 0) + weight / total;
     });
   });
-  return { segment, touched, scores, weights };
-}
-
-interface RankedHit {
-  hit: LexicalHit;
-  rank: number;
-}
-
-/**
- * The best of one segment: all that reach the `depth`-th, which may be more when some are equal.
- * @param lift what a full context adds to a score
- * @param total summed idf of the question
- */
-function best(
-  { segment: { runs, lengths }, touched, scores, weights }: Scored,
-  contextOf: (run: PermittedRun) => number,
-  lift: number,
-  total: number,
-  depth: number,
-): RankedHit[] {
-  const context = new Float64Array(lengths.length);
-  for (const run of runs) if (run.head) context.fill(contextOf(run), run.base, run.base + run.chunks);
-  const rank = (number: number) => (scores[number] ?? 0) + lift * (context[number] ?? 0);
-  const least =
-    touched.length <= depth ? -Infinity : (Float64Array.from(touched, rank).sort()[touched.length - depth] ?? 0);
-  return touched
-    .filter((number) => rank(number) >= least)
-    .map((number) => {
-      const run = runs[lastAtOrBefore(runs, number)];
-      const hit = {
-        revisionId: run?.revisionId ?? '',
-        ordinal: number - (run?.base ?? 0),
-        score: scores[number] ?? 0,
-        coverage: (weights[number] ?? 0) / total,
-        context: context[number] ?? 0,
-      };
-      return { hit, rank: rank(number) };
-    });
-}
-
-/** Where, among runs by rising base, the one that holds this number stands. */
-function lastAtOrBefore(runs: PermittedRun[], number: number): number {
-  let low = 0;
-  let high = runs.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((runs[middle]?.base ?? 0) <= number) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-function byRank(one: RankedHit, other: RankedHit): number {
-  return (
-    other.rank - one.rank ||
-    one.hit.revisionId.localeCompare(other.hit.revisionId) ||
-    one.hit.ordinal - other.hit.ordinal
-  );
+  return { touched, scores, coverage };
 }

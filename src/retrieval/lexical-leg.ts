@@ -3,7 +3,8 @@ import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { chunkId } from '../knowledge/chunks.js';
 import type { Transaction } from '../platform/database.js';
-import { contextWeight, type ScoredSegment } from './bm25.js';
+import { contextWeight, type LexicalHit } from './best-passages.js';
+import type { ScoredSegment } from './bm25.js';
 import { gramScores, type GramStatistics, gramStatistics } from './characters.js';
 import { scaled } from './fusion.js';
 import { lexicalSearch } from './lexical.js';
@@ -18,13 +19,9 @@ const gramWeight = 0.25;
 // Passages from which the grams' rarity is read: 100 and 500 did as well.
 const sampleSize = 200;
 
-/** A passage by its words: the leg's score, and the parts of it that can be told. */
-export interface LexicalPassage {
-  score: number;
-  bm25: number;
+/** A passage by its words and its letters; `score` is the leg's own. */
+export interface LexicalPassage extends Pick<LexicalHit, 'passage' | 'document' | 'coverage' | 'context' | 'score'> {
   grams: number;
-  context: number;
-  coverage: number;
 }
 
 /** The lexical leg: BM25, of which the best are rescored by their letters and by what their document is about. */
@@ -58,10 +55,10 @@ export class LexicalLeg {
     );
     const [byWords, byGrams] = [scaled(hits.map(({ score }) => score)), scaled(grams)];
     return new Map(
-      hits.map(({ id, score, coverage, context }, at) => {
-        const own = { bm25: score, grams: grams[at] ?? 0, context, coverage };
-        const words = (1 - gramWeight) * byWords(own.bm25);
-        return [id, { ...own, score: words + gramWeight * byGrams(own.grams) + contextWeight * context }];
+      hits.map(({ id, ...hit }, at) => {
+        const own = grams[at] ?? 0;
+        const score = (1 - gramWeight) * byWords(hit.score) + gramWeight * byGrams(own) + contextWeight * hit.context;
+        return [id, { ...hit, grams: own, score }];
       }),
     );
   }

@@ -1,6 +1,7 @@
 import { frequencies, placeOf, terms, termVector } from '../knowledge/terms.js';
 import type { Transaction } from '../platform/database.js';
-import { bm25, type LexicalHit, type PermittedRun, type ScoredSegment } from './bm25.js';
+import { bestPassages, type LexicalHit } from './best-passages.js';
+import type { PermittedRun, ScoredSegment } from './bm25.js';
 import type { PostingCache } from './posting-cache.js';
 import type { Permitted } from './ranking.js';
 
@@ -55,7 +56,7 @@ export async function lexicalSearch(
     postings: postings[at]?.postings ?? [],
   }));
   const counts = asked.map(([, count]) => count);
-  return { hits: bm25(segments, counts, depth), segments };
+  return { hits: bestPassages(segments, counts, depth), segments };
 }
 
 /**

@@ -39,11 +39,13 @@ export interface SearchResult {
   text: string;
   score: number;
   /**
-   * The parts of the score: BM25 over words and over character grams, how well the document's title and metadata fit, the
-   * cosine, and the share of the question's weight that the passage holds. Null: not among that leg's best.
+   * The parts of the score: BM25 of the passage, of its whole document and over character grams, how well the document's
+   * title and metadata fit, the cosine, and the share of the question's weight that the passage holds. Null: not among
+   * that leg's best.
    */
   signals: {
     keyword: number | null;
+    document: number | null;
     characters: number | null;
     context: number | null;
     semantic: number | null;
@@ -192,7 +194,8 @@ function toResult(row: RankedRow): SearchResult {
     text: row.text,
     score: row.score,
     signals: {
-      keyword: row.lexical?.bm25 ?? null,
+      keyword: row.lexical?.passage ?? null,
+      document: row.lexical?.document ?? null,
       characters: row.lexical?.grams ?? null,
       context: row.lexical?.context ?? null,
       semantic: row.semantic,
