@@ -12,8 +12,13 @@ const svg = (width, height, label, inside) =>
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
   `role="img" aria-label="${escaped(label)}" ${font}>${inside}</svg>`;
 
-const text = (/** @type {number} */ x, /** @type {number} */ y, /** @type {unknown} */ said, more = '') =>
-  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="#333" ${more}>${escaped(said)}</text>`;
+const text = (
+  /** @type {number} */ x,
+  /** @type {number} */ y,
+  /** @type {unknown} */ said,
+  more = '',
+  fill = '#333',
+) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="${fill}" ${more}>${escaped(said)}</text>`;
 
 /**
  * Groups of bars between 0 and 1, one colour a series, with marks to compare with.
@@ -42,7 +47,7 @@ export function barChart(title, groups, marks = []) {
   marks.forEach(({ name, value }, at) => {
     const line = `x1="${x(value)}" x2="${x(value)}" y1="${top - 4}" y2="${bottom}"`;
     inside += `<line ${line} stroke="#b00020" stroke-dasharray="3 3"/>`;
-    inside += text(x(value), bottom + 14 * (at + 1), `${name} ${value}`, 'text-anchor="middle" fill="#b00020"');
+    inside += text(x(value), bottom + 14 * (at + 1), `${name} ${value}`, 'text-anchor="middle"', '#b00020');
   });
   return svg(left + width + 170, bottom + 14 * marks.length + 12, title, inside);
 }

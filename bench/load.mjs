@@ -76,6 +76,46 @@ export async function untilReady(client, path) {
   }
 }
 
+/**
+ * Waits until every document of a base is in its active version or has failed, and names those that failed. Looks at the
+ * base alone, and not often: whoever asks after each document all the time is part of the load.
+ *
+ * @param {Client} client
+ * @param {string} base
+ * @param {number} count
+ * @param {{ everyMs?: number, tell?: (done: number) => void }} [options]
+ */
+export async function allAnswer(client, base, count, { everyMs = 50, tell } = {}) {
+  const listEveryMs = 5000;
+  /** @type {{ externalId: string | null, code: string }[]} */
+  let failed = [];
+  let stats = { documents: 0, chunks: 0 };
+  let seen = 0;
+  for (let listed = performance.now(); ; await pause(everyMs)) {
+    const { activeVersion } = await client.get(base);
+    if (activeVersion !== seen) ({ stats } = await client.get(`${base}/versions/${activeVersion}`));
+    seen = activeVersion;
+    // The list of failures goes through every document of the base.
+    if (stats.documents < count && performance.now() - listed > listEveryMs) {
+      failed = await failures(client, base);
+      listed = performance.now();
+    }
+    tell?.(stats.documents + failed.length);
+    if (stats.documents + failed.length >= count) return { stats, failed };
+  }
+}
+
+/** @param {Client} client @param {string} base */
+async function failures(client, base) {
+  const found = [];
+  for (let next = ''; ;) {
+    const { data, nextCursor } = await client.get(`${base}/documents?status=failed&limit=100${next}`);
+    for (const { externalId, error } of data) found.push({ externalId, code: error.code });
+    if (!nextCursor) return found;
+    next = `&cursor=${encodeURIComponent(nextCursor)}`;
+  }
+}
+
 /** @param {number} kilobytes */
 function article(kilobytes) {
   let text = '';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from '../../samples/demo/client.mjs';
-import { inParallel, pause, startForBench } from '../load.mjs';
+import { allAnswer, inParallel, pause, startForBench } from '../load.mjs';
 import { progress } from './progress.mjs';
 
 // Which models an evaluation asks is for whoever runs it to say; everything else about the service is as it comes.
@@ -55,7 +55,9 @@ export async function fillBase(client, name, uploads) {
   });
   sent.end();
   const uploadMs = performance.now() - began;
-  const { stats, failed } = await allAnswer(client, base, name, uploads.length);
+  const shown = progress(`${name}: ready`, uploads.length);
+  const { stats, failed } = await allAnswer(client, base, uploads.length, { everyMs: 250, tell: shown.at });
+  shown.end();
   const loading = { uploadMs: Math.round(uploadMs), totalMs: Math.round(performance.now() - began), ...stats, failed };
   return { base, model: pipeline.embedding.model, loading };
 }
@@ -79,44 +81,6 @@ async function patiently(deed) {
       if (tries === 60 || !/came\s+(429|503) /.test(String(error))) throw error;
       await pause(500);
     }
-  }
-}
-
-/**
- * Waits until every document is in the active version or has failed, and names those that failed.
- *
- * @param {Client} client
- * @param {string} base
- * @param {string} name
- * @param {number} count
- */
-async function allAnswer(client, base, name, count) {
-  const shown = progress(`${name}: ready`, count);
-  let failed = [];
-  for (let look = 1; ; look++) {
-    const { activeVersion } = await client.get(base);
-    const { stats } = await client.get(`${base}/versions/${activeVersion}`);
-    const documents = stats?.documents ?? 0;
-    // The list of failures goes through every document of the base: it is asked for when it may matter.
-    if (documents < count && look % 20 === 0) failed = await failures(client, base);
-    shown.at(documents + failed.length);
-    if (documents + failed.length >= count) {
-      shown.end();
-      return { stats: { documents, chunks: stats.chunks }, failed };
-    }
-    await pause(250);
-  }
-}
-
-/** @param {Client} client @param {string} base */
-async function failures(client, base) {
-  const found = [];
-  for (let cursor = ''; ;) {
-    const next = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-    const { data, nextCursor } = await client.get(`${base}/documents?status=failed&limit=100${next}`);
-    for (const { externalId, error } of data) found.push({ externalId, code: error.code });
-    if (!nextCursor) return found;
-    cursor = nextCursor;
   }
 }
 

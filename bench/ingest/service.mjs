@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { newBase, untilReady } from '../load.mjs';
+import { allAnswer, newBase } from '../load.mjs';
 
 /**
  * All files at once into a new base, until the last of them answers.
@@ -16,7 +16,8 @@ export async function ingestThroughService(client, files) {
       return `${base}/documents/${id}`;
     }),
   );
-  for (const path of paths) await untilReady(client, path);
+  const { failed } = await allAnswer(client, base, files.length);
+  if (failed.length > 0) throw new Error(`not all files could be read: ${JSON.stringify(failed)}`);
   const ms = performance.now() - began;
   const receipts = await Promise.all(paths.map(async (path) => (await client.get(path)).receipt));
   const chunks = receipts.reduce((sum, receipt) => sum + receipt.chunks.total, 0);

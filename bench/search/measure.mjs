@@ -40,8 +40,8 @@ const vectorOf = (/** @type {string} */ question) => `[${lexicalVector(question)
  * @param {string} group who asks
  */
 export async function measureSearch(stage, questions, group) {
-  const { tapped, base, callers } = stage;
-  const caller = callers.get(group);
+  const { tapped, base } = stage;
+  const caller = await stage.callerOf(group);
   const search = (/** @type {string} */ query, /** @type {string} */ mode) =>
     caller.post(`${base}/search`, { query, mode, topK });
   const { indexId } = await standing(stage);
@@ -109,12 +109,13 @@ export async function filteredRecall(stage, questions, { group, share, sees }) {
         join chunk_vector v on v.index_id = ${indexId} and v.chunk_id = c.id
       where c.index_id = ${indexId} and c.visible @> $1::int order by v.embedding::vector <=> $2::vector, c.id limit ${topK}`,
   };
+  const caller = await stage.callerOf(group);
   let found = 0;
   let there = 0;
   let short = 0;
   for (const query of questions) {
     const { rows } = await stage.tapped({ statements: [{ ...exact, values: [version, vectorOf(query), seen] }] });
-    const { results } = await stage.callers.get(group).post(`${stage.base}/search`, { query, mode: 'semantic', topK });
+    const { results } = await caller.post(`${stage.base}/search`, { query, mode: 'semantic', topK });
     const best = new Set(rows.map(({ document, start }) => `${document} ${start}`));
     found += results.filter(({ document, start }) => best.has(`${document.externalId} ${start}`)).length;
     there += best.size;

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { Client } from '../../samples/demo/client.mjs';
 import { progress } from '../eval/progress.mjs';
-import { inParallel, pause, startForBench } from '../load.mjs';
-import { groups, openCorpus } from './corpus.mjs';
+import { allAnswer, inParallel, pause, startForBench } from '../load.mjs';
+import { openCorpus } from './corpus.mjs';
 
 const tap = new URL('tap.mjs', import.meta.url).href;
 
 /**
  * The service with a tap on its database, a base that grows to any number of passages through the upload call, and a
- * caller for each group that sees a part of it.
+ * caller for any group that sees a part of it.
  */
 export async function openStage() {
   const port = await freePort();
@@ -31,13 +31,6 @@ export async function openStage() {
     if (!response.ok) throw new Error(found.message);
     return found;
   };
-  const active = async () => {
-    const { activeVersion } = await owner.get(base);
-    return activeVersion === 0
-      ? { documents: 0, chunks: 0 }
-      : (await owner.get(`${base}/versions/${activeVersion}`)).stats;
-  };
-
   /** Uploads until the base holds so many passages. @param {number} target @returns {Promise<number>} ms */
   const grow = async (target) => {
     const began = performance.now();
@@ -48,12 +41,10 @@ export async function openStage() {
       const numbers = Array.from({ length: more }, (_, at) => uploaded + at);
       await inParallel(numbers, 8, (number) => owner.post(`${base}/documents`, corpus.document(number)));
       uploaded += more;
-      for (let stats = await active(); ; stats = await active()) {
-        passages = stats.chunks;
-        shown.at(Math.min(passages, target));
-        if (stats.documents >= uploaded) break;
-        await pause(200);
-      }
+      const { stats, failed } = await allAnswer(owner, base, uploaded, { everyMs: 200 });
+      if (failed.length > 0) throw new Error(`not all documents could be read: ${JSON.stringify(failed)}`);
+      passages = stats.chunks;
+      shown.at(Math.min(passages, target));
     }
     shown.end();
     await settled();
@@ -62,17 +53,14 @@ export async function openStage() {
 
   /** Merges and statistics come after the last document: what is measured is a base that has been there for a while. */
   const settled = async () => {
-    await tapped({
-      statements: ['document', 'chunk', 'chunk_vector', 'segment', 'segment_revision', 'posting', 'document_grant'].map(
-        (table) => ({ text: `analyze ${table}`, values: [] }),
-      ),
-    });
+    // A server does so by itself, sooner or later; nothing does on the embedded engine.
+    if (service.lane !== 'embedded') await tapped({ statements: [{ text: 'analyze', values: [] }] });
     for (let before = -1; ;) {
       const { rows } = await tapped({
-        statements: [{ text: 'select count(*)::int as segments from segment', values: [] }],
+        statements: [{ text: 'select count(*)::int as count from segment', values: [] }],
       });
-      if (rows[0].segments === before || rows[0].segments < 40) return;
-      before = rows[0].segments;
+      if (rows[0].count === before || rows[0].count < 40) return;
+      before = rows[0].count;
       await pause(20_000);
     }
   };
@@ -96,9 +84,7 @@ export async function openStage() {
     tapped,
     passages: () => passages,
     documents: () => uploaded,
-    callers: new Map(
-      await Promise.all(groups.map(async ({ group }) => /** @type {const} */ ([group, await callerOf(group)]))),
-    ),
+    callerOf,
     stop: service.stop,
   };
 }
