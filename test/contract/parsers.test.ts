@@ -107,6 +107,13 @@ describe.each(contentTypes)('a parser of %s', (type) => {
     if (type !== 'text/plain') expect(blockTexts(parsed, 'table')[0]).toMatch(/^Port \| High\nBrest \| 04:10/);
   });
 
+  it('knows the header of a table where the format tells it', () => {
+    if (type === 'text/plain') return;
+    const table = parsed.blocks.find(({ kind }) => kind === 'table');
+    expect(parsed.text.slice(table?.header?.start, table?.header?.end)).toBe('Port | High');
+    expect(table?.header?.start).toBe(table?.start);
+  });
+
   it('knows title and headings where the format has them', () => {
     if (type === 'text/plain') return expect(parsed.title).toBeNull();
     expect(parsed.title).toBe(TITLE);
@@ -181,6 +188,46 @@ describe('HTML', () => {
   it('decodes the charset that a page declares', async () => {
     const bytes = Buffer.concat([Buffer.from('<meta charset="windows-1251"><p>'), Buffer.from('cff0e8e2e5f2', 'hex')]);
     expect((await parse('text/html', bytes)).text).toBe('Привет');
+  });
+});
+
+describe('tables', () => {
+  const captionsOf = ({ text, blocks }: ParsedDocument) =>
+    blocks
+      .filter(({ kind }) => kind === 'table')
+      .map(({ caption }) => caption && text.slice(caption.start, caption.end));
+
+  it('are named by their caption, or by the paragraph right above that says so', async () => {
+    const table = '<tr><th>Port<th>High<tr><td>Brest<td>04:10</table>';
+    const page = `<table><caption>High water</caption>${table}<p>Table 2: Low water<table>${table}<p>Other words.<table>${table}`;
+    expect(captionsOf(await parse('text/html', page))).toEqual(['High water', 'Table 2: Low water', undefined]);
+    const markdown = 'The ports are:\n\n|Port|High|\n|-|-|\n|Brest|04:10|\n';
+    expect(captionsOf(await parse('text/markdown', markdown))).toEqual(['The ports are:']);
+  });
+
+  it('repeat a merged cell wherever it covers, so that each row reads by itself', async () => {
+    const { text } = await parse(
+      'text/html',
+      `<table><tr><th rowspan=2>Port<th colspan=2>High water<tr><th>Spring<th>Neap
+       <tr><td rowspan=2>Brest<td>7.1<td>5.4<tr><td colspan=2>no data<tr><td colspan=3>All in metres</table>`,
+    );
+    expect(text.split('\n')).toEqual([
+      'Port | High water | High water',
+      'Port | Spring | Neap',
+      'Brest | 7.1 | 5.4',
+      'Brest | no data | no data',
+      'All in metres',
+    ]);
+  });
+
+  it('have a header only where the first row reads like one', async () => {
+    const headerOf = async (rows: string) => {
+      const { text, blocks } = await parse('text/html', `<table>${rows}</table>`);
+      return blocks[0]?.header && text.slice(blocks[0].header.start, blocks[0].header.end);
+    };
+    expect(await headerOf('<tr><td>Port<td>High<tr><td>Brest<td>04:10')).toBe('Port | High');
+    expect(await headerOf('<tr><td>Brest<td>04:10<tr><td>Dover<td>05:20')).toBeUndefined();
+    expect(await headerOf('<tr><th>Port<th>High')).toBeUndefined();
   });
 });
 

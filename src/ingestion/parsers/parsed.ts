@@ -12,13 +12,23 @@ export const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessin
 
 export type BlockKind = 'heading' | 'paragraph' | 'list' | 'table' | 'code';
 
-/** A stretch of the text, `[start, end)`. `level` is 1-6 and only on headings; `page` is 1-based, null without pages. */
-export interface Block {
-  kind: BlockKind;
-  level?: number;
+/** `[start, end)` in UTF-16 code units of the text. */
+export interface TextSpan {
   start: number;
   end: number;
+}
+
+/**
+ * A stretch of the text. `level` is 1-6 and only on headings; `page` is 1-based, null without pages. A table may name what
+ * its rows cannot be understood without: `header`, the header rows at its own beginning, and `caption`, the block before
+ * it, or a part of that. A passage that is cut from the table takes both along.
+ */
+export interface Block extends TextSpan {
+  kind: BlockKind;
+  level?: number;
   page: number | null;
+  header?: TextSpan;
+  caption?: TextSpan;
 }
 
 /** The text of one page, 1-based; an empty page has `start === end`. */

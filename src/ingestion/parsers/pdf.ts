@@ -120,7 +120,10 @@ async function writePages(document: PdfDocument, pages: ReadPage[], builder: Tex
   const words = wordsOf(lines);
   for (const [index, { number, fields }] of pages.entries()) {
     builder.startPage(number);
-    for (const { kind, text, level } of blocksOf(kept[index] ?? [], style, words)) builder.add(kind, text, level);
+    for (const { kind, text, level, table } of blocksOf(kept[index] ?? [], style, words)) {
+      if (table) builder.addTable(table);
+      else builder.add(kind, text, level);
+    }
     if (fields.length > 0) builder.add('list', fields.join('\n'));
   }
 }

@@ -1,80 +1,33 @@
-import { oneLine } from './text-builder.js';
-
-const CELLS = new Set(['td', 'th']);
-const INLINE = new Set([
-  'a',
-  'abbr',
-  'b',
-  'code',
-  'em',
-  'font',
-  'i',
-  'mark',
-  's',
-  'small',
-  'span',
-  'strong',
-  'sub',
-  'sup',
-  'u',
-]);
+/** A table as lines, one for each row: `a | b | c`. */
+export interface TableText {
+  caption?: string;
+  header: string[];
+  rows: string[];
+}
 
 /** One row as a line: `a | b | c`; empty when every cell is. */
 export const rowLine = (cells: readonly string[]): string =>
   cells.every((cell) => cell === '') ? '' : cells.join(' | ').trim();
 
-/** Collects a data table from the tags and text inside of it: one line for each row, the header's rows first. */
-export class TableRows {
-  private readonly head: string[] = [];
-  private readonly body: string[] = [];
-  private readonly captions: string[] = [];
-  private cells: string[] = [];
-  private buffer: string[] = [];
-  private inHead = false;
-  private inCaption = false;
+const HEADER_CELL_CHARS = 80;
+const FIGURE = /^[\s\d.,:/%()+\-–—$€£¥]+$/;
 
-  /** @param count is told of each row's cells, before they become text */
-  constructor(private readonly count: (cells: number) => void) {}
+/**
+ * Whether the first row names the columns, in a table that does not say: short words in every cell (but for the
+ * corner), and below it more than one row, or one with a figure or a gap.
+ */
+export function seemsHeader(first: readonly string[], below: readonly (readonly string[])[]): boolean {
+  if (first.length < 2 || below.length === 0) return false;
+  const named = first[0] === '' ? first.slice(1) : first;
+  if (named.some((cell) => cell === '' || cell.length > HEADER_CELL_CHARS || isFigure(cell))) return false;
+  return below.length > 1 || below[0]!.some((cell) => cell === '' || /\d/.test(cell));
+}
 
-  text(value: string): void {
-    this.buffer.push(value);
-  }
+/** A number, an amount or a date; a year alone names a column as often as it fills one. */
+const isFigure = (cell: string): boolean => FIGURE.test(cell) && !/^(?:19|20)\d\d$/.test(cell);
 
-  enter(tag: string): void {
-    if (CELLS.has(tag)) this.buffer = [];
-    else if (!INLINE.has(tag)) this.buffer.push(' ');
-    if (tag === 'thead') this.inHead = true;
-    if (tag === 'caption') {
-      this.inCaption = true;
-      this.buffer = [];
-    }
-  }
-
-  leave(tag: string): void {
-    if (CELLS.has(tag)) {
-      this.cells.push(this.take());
-    } else if (tag === 'tr') {
-      this.count(this.cells.length);
-      const line = rowLine(this.cells);
-      this.cells = [];
-      if (line !== '') (this.inHead ? this.head : this.body).push(line);
-    } else if (tag === 'thead') {
-      this.inHead = false;
-    } else if (tag === 'caption' && this.inCaption) {
-      this.captions.push(this.take());
-      this.inCaption = false;
-    } else if (!INLINE.has(tag)) {
-      this.buffer.push(' ');
-    }
-  }
-
-  finish(): { caption: string; rows: string } {
-    return { caption: this.captions.join('\n'), rows: [...this.head, ...this.body].join('\n') };
-  }
-
-  private take(): string {
-    const text = oneLine(this.buffer.join(''));
-    this.buffer = [];
-    return text;
-  }
+/** Lines of a table whose first `heads` rows are its header; where none is marked, the first row may look like one. */
+export function tableText(rows: readonly (readonly string[])[], heads = 0): TableText {
+  const count = heads > 0 ? heads : seemsHeader(rows[0] ?? [], rows.slice(1, 3)) ? 1 : 0;
+  return { header: rows.slice(0, count).map(rowLine), rows: rows.slice(count).map(rowLine) };
 }
