@@ -53,7 +53,7 @@ export class HtmlTable {
   }
 
   finish(): TableText {
-    return { ...tableText(this.grid.rows, this.heads), caption: this.captions.join(' ') };
+    return { ...tableText(this.grid.rows, this.heads || undefined), caption: this.captions.join(' ') };
   }
 
   /** The header is what stands in `thead`, or rows of nothing but `th`; only at the top. */

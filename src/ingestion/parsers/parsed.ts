@@ -1,14 +1,23 @@
 import type { Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
 
+export const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
+export const PPTX = 'application/vnd.openxmlformats-officedocument.presentationml.presentation';
+export const XLSX = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
+
 export type ContentType =
   | 'application/pdf'
-  | 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+  | typeof DOCX
+  | typeof PPTX
+  | typeof XLSX
+  | 'application/epub+zip'
+  | 'application/json'
+  | 'message/rfc822'
+  | 'text/csv'
   | 'text/html'
   | 'text/markdown'
+  | 'text/mdx'
   | 'text/plain';
-
-export const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document' satisfies ContentType;
 
 export type BlockKind = 'heading' | 'paragraph' | 'list' | 'table' | 'code';
 

@@ -1,13 +1,13 @@
 import { headingLevel, type PdfStyle } from './pdf-headings.js';
 import type { PdfLine } from './pdf-lines.js';
 import type { BlockKind } from './parsed.js';
-import { tableText, type TableText } from './table-rows.js';
 
 export interface PdfBlock {
   kind: BlockKind;
   level?: number;
   text: string;
-  table?: TableText;
+  /** Of a table: its cells, instead of the text. */
+  rows?: string[][];
 }
 
 const BULLET = /^(?:[•●▪■◦‣∙·*–—-]|[\u2022\uf0b7\uf0a7\u25cf\u25aa]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)])\s+(?=\S)/iu;
@@ -26,7 +26,7 @@ export function blocksOf(lines: readonly PdfLine[], style: PdfStyle, words: Read
       at = end;
     } else if (isRow(line) && (isRowish(next) || isRowish(lines[at - 1]) || line.cells.length > 2)) {
       const end = tableEnd(lines, at);
-      blocks.push({ kind: 'table', text: '', table: tableText(lines.slice(at, end).map(({ cells }) => cells)) });
+      blocks.push({ kind: 'table', text: '', rows: lines.slice(at, end).map(({ cells }) => cells) });
       at = end;
     } else {
       const end = paragraphEnd(lines, at, style);

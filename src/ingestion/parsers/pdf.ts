@@ -5,6 +5,7 @@ import { NUMBERED, styleOf } from './pdf-headings.js';
 import { linesOf, type PdfLine } from './pdf-lines.js';
 import { blocksOf } from './pdf-paragraphs.js';
 import { withoutFurniture } from './pdf-furniture.js';
+import { tableText } from './table-rows.js';
 import { TextBuilder } from './text-builder.js';
 import { meaningfulTitle } from './title.js';
 
@@ -120,8 +121,9 @@ async function writePages(document: PdfDocument, pages: ReadPage[], builder: Tex
   const words = wordsOf(lines);
   for (const [index, { number, fields }] of pages.entries()) {
     builder.startPage(number);
-    for (const { kind, text, level, table } of blocksOf(kept[index] ?? [], style, words)) {
-      if (table) builder.addTable(table);
+    for (const { kind, text, level, rows } of blocksOf(kept[index] ?? [], style, words)) {
+      for (const row of rows ?? []) builder.countCells(row.length);
+      if (rows) builder.addTable(tableText(rows));
       else builder.add(kind, text, level);
     }
     if (fields.length > 0) builder.add('list', fields.join('\n'));

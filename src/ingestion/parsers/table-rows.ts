@@ -9,25 +9,37 @@ export interface TableText {
 export const rowLine = (cells: readonly string[]): string =>
   cells.every((cell) => cell === '') ? '' : cells.join(' | ').trim();
 
+type Rows = readonly (readonly string[])[];
+
 const HEADER_CELL_CHARS = 80;
+const HEADER_ROWS = 3;
 const FIGURE = /^[\s\d.,:/%()+\-–—$€£¥]+$/;
 
+/** A number, an amount or a date; a year alone names a column as often as it fills one. */
+const isFigure = (cell: string): boolean => /\d/.test(cell) && FIGURE.test(cell) && !/^(?:19|20)\d\d$/.test(cell);
+
+export const hasFigure = (row: readonly string[]): boolean => row.some(isFigure);
+
 /**
- * Whether the first row names the columns, in a table that does not say: short words in every cell (but for the
- * corner), and below it more than one row, or one with a figure or a gap.
+ * How many rows at the top name the columns, in a table that does not say: up to three without a figure, when all below
+ * have one; or the first, when it reads like names (see `seemsHeader`).
  */
-export function seemsHeader(first: readonly string[], below: readonly (readonly string[])[]): boolean {
+function headerRows(rows: Rows): number {
+  const first = rows.slice(0, HEADER_ROWS + 1).findIndex(hasFigure);
+  const named = rows.slice(0, first).some((row) => row.filter((cell) => cell !== '').length > 1);
+  if (first > 0 && named && rows.slice(first, first + 5).every(hasFigure)) return first;
+  return seemsHeader(rows[0] ?? [], rows.slice(1, 3)) ? 1 : 0;
+}
+
+/** Short words in every cell (but for the corner), and below it more than one row, or one with a digit or a gap. */
+export function seemsHeader(first: readonly string[], below: Rows): boolean {
   if (first.length < 2 || below.length === 0) return false;
   const named = first[0] === '' ? first.slice(1) : first;
   if (named.some((cell) => cell === '' || cell.length > HEADER_CELL_CHARS || isFigure(cell))) return false;
   return below.length > 1 || below[0]!.some((cell) => cell === '' || /\d/.test(cell));
 }
 
-/** A number, an amount or a date; a year alone names a column as often as it fills one. */
-const isFigure = (cell: string): boolean => FIGURE.test(cell) && !/^(?:19|20)\d\d$/.test(cell);
-
-/** Lines of a table whose first `heads` rows are its header; where none is marked, the first row may look like one. */
-export function tableText(rows: readonly (readonly string[])[], heads = 0): TableText {
-  const count = heads > 0 ? heads : seemsHeader(rows[0] ?? [], rows.slice(1, 3)) ? 1 : 0;
-  return { header: rows.slice(0, count).map(rowLine), rows: rows.slice(count).map(rowLine) };
+/** Lines of a table whose first `heads` rows are its header; where none is marked, the first rows may read like one. */
+export function tableText(rows: Rows, heads = headerRows(rows)): TableText {
+  return { header: rows.slice(0, heads).map(rowLine), rows: rows.slice(heads).map(rowLine) };
 }
