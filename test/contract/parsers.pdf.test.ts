@@ -12,6 +12,10 @@ const parse = async (type: ContentType, bytes: Buffer | string): Promise<ParsedD
 
 const write = (doc: InstanceType<typeof PdfWriter>) => doc.text('Readable by everyone.');
 
+const drawRow = (doc: InstanceType<typeof PdfWriter>, y: number, cells: Record<number, string>) => {
+  for (const [x, cell] of Object.entries(cells)) doc.text(cell, Number(x), y, { lineBreak: false });
+};
+
 describe('PDF', () => {
   it('opens with an owner password only, and asks for one that readers need', async () => {
     const owned = await parse('application/pdf', await pdf(write, { ownerPassword: 'o', pdfVersion: '1.7' }));
@@ -40,5 +44,77 @@ describe('PDF', () => {
     expect(text).not.toContain('Annual report');
     expect(text).not.toMatch(/^\d$/m);
     expect(text).toContain('Then the w part ends here.');
+  });
+
+  it('tells headings from running text by size also when most of the words are small print', async () => {
+    const bytes = await pdf((doc) => {
+      doc.fontSize(18).text('Results of the quarter').moveDown();
+      doc
+        .fontSize(12)
+        .text(
+          'Revenue rose because more ships came to the ports of the north in spring\nand in summer than ever before in the history of the harbour and its quays',
+        )
+        .moveDown();
+      doc.fontSize(8).text('Small print that nobody reads but that fills most of the page. '.repeat(7));
+    });
+    const parsed = await parse('application/pdf', bytes);
+    expect(parsed.blocks.map(({ kind }) => kind)).toEqual(['heading', 'paragraph', 'paragraph']);
+  });
+
+  it('mends words that are broken at the end of a line, and leaves compounds their hyphen', async () => {
+    const lines = [
+      'The long walk and the short term are words of their own, but the prac-',
+      'tice of a long-',
+      'term plan needs a well-',
+      'known method, which everyone calls well-known.',
+    ];
+    const { text } = await parse(
+      'application/pdf',
+      await pdf((doc) => void lines.forEach((line, at) => doc.text(line, 72, 72 + 14 * at))),
+    );
+    expect(text).toContain('the practice of a long-term plan needs a well-known method');
+  });
+
+  it('keeps figures in their columns, under names that are broken over lines and drawn one after the other', async () => {
+    const bytes = await pdf((doc) => {
+      doc.fontSize(10).text('The balance of the year follows, and it is told here in a sentence.', 72, 60);
+      drawRow(doc, 110, { 72: 'In millions' });
+      drawRow(doc, 100, { 250: 'May' });
+      drawRow(doc, 110, { 250: '2018' });
+      drawRow(doc, 100, { 330: 'May' });
+      drawRow(doc, 110, { 330: '2017' });
+      drawRow(doc, 100, { 410: 'Percent' });
+      drawRow(doc, 110, { 410: 'change' });
+      drawRow(doc, 124, { 72: 'ASSETS' });
+      drawRow(doc, 138, { 72: 'Current assets:' });
+      drawRow(doc, 152, { 72: 'Cash', 244: '$', 250: '4,249', 324: '$', 330: '3,808', 410: '12 %' });
+      drawRow(doc, 166, { 72: 'Inventories', 250: '5,261', 410: '4 %' });
+      drawRow(doc, 180, { 72: 'Goodwill', 250: '154', 330: '139', 410: '11 %' });
+    });
+    const parsed = await parse('application/pdf', bytes);
+    const table = parsed.blocks.find(({ kind }) => kind === 'table')!;
+    expect(parsed.text.slice(table.start, table.end).split('\n')).toEqual([
+      'In millions | May 2018 | May 2017 | Percent change',
+      'ASSETS',
+      'Current assets:',
+      'Cash | $4,249 | $3,808 | 12 %',
+      'Inventories | 5,261 | | 4 %',
+      'Goodwill | 154 | 139 | 11 %',
+    ]);
+    expect(parsed.text.slice(table.header?.start, table.header?.end)).toBe(
+      'In millions | May 2018 | May 2017 | Percent change',
+    );
+  });
+
+  it('reads bullets as a list and not as a column', async () => {
+    const bytes = await pdf((doc) => {
+      for (const [line, text] of ['Ships came from the north.', 'Ships left for the south.'].entries()) {
+        doc.fontSize(10).text('•', 72, 100 + 16 * line, { lineBreak: false });
+        doc.text(text, 92, 100 + 16 * line);
+      }
+    });
+    const parsed = await parse('application/pdf', bytes);
+    expect(parsed.text).toBe('- Ships came from the north.\n- Ships left for the south.');
+    expect(parsed.blocks[0]?.kind).toBe('list');
   });
 });

@@ -20,14 +20,18 @@ const isFigure = (cell: string): boolean => /\d/.test(cell) && FIGURE.test(cell)
 
 export const hasFigure = (row: readonly string[]): boolean => row.some(isFigure);
 
+/** A row of one cell is a label for those below it. */
+const isLabel = (row: readonly string[]): boolean => row.filter((cell) => cell !== '').length < 2;
+
 /**
- * How many rows at the top name the columns, in a table that does not say: up to three without a figure, when all below
- * have one; or the first, when it reads like names (see `seemsHeader`).
+ * How many rows at the top name the columns, in a table that does not say: up to three without a figure, when all below but
+ * labels have one; or the first, when it reads like names (see `seemsHeader`).
  */
 function headerRows(rows: Rows): number {
-  const first = rows.slice(0, HEADER_ROWS + 1).findIndex(hasFigure);
-  const named = rows.slice(0, first).some((row) => row.filter((cell) => cell !== '').length > 1);
-  if (first > 0 && named && rows.slice(first, first + 5).every(hasFigure)) return first;
+  const first = rows.slice(0, 2 * HEADER_ROWS).findIndex(hasFigure);
+  const heads = rows.slice(0, Math.max(0, first)).findLastIndex((row) => !isLabel(row)) + 1;
+  const below = rows.slice(first, first + 20).filter((row) => !isLabel(row));
+  if (heads > 0 && heads <= HEADER_ROWS && below.slice(0, 5).every(hasFigure)) return heads;
   return seemsHeader(rows[0] ?? [], rows.slice(1, 3)) ? 1 : 0;
 }
 
