@@ -117,4 +117,41 @@ describe('PDF', () => {
     expect(parsed.text).toBe('- Ships came from the north.\n- Ships left for the south.');
     expect(parsed.blocks[0]?.kind).toBe('list');
   });
+
+  it('takes for headings what its bookmarks name, on one line or on two, with their levels', async () => {
+    const bytes = await pdf((doc) => {
+      const top = doc.outline.addItem('The tides of the western ports');
+      top.addItem('Spring');
+      for (const [at, line] of [
+        'The tides of the',
+        'western ports',
+        'Some words of the text,',
+        'then',
+        'Spring',
+        'and more of them.',
+      ].entries())
+        doc.fontSize(10).text(line, 72, 72 + 13 * at);
+    });
+    const parsed = await parse('application/pdf', bytes);
+    const headings = parsed.blocks.filter(({ kind }) => kind === 'heading');
+    expect(headings.map(({ start, end, level }) => [level, parsed.text.slice(start, end)])).toEqual([
+      [1, 'The tides of the western ports'],
+      [2, 'Spring'],
+    ]);
+  });
+
+  it('reads the columns of a page one after the other', async () => {
+    const bytes = await pdf((doc) => {
+      for (const [name, x] of [
+        ['left', 60],
+        ['right', 320],
+      ] as const) {
+        const text = `The ${name} column speaks about the sea and about its ports. `.repeat(8);
+        doc.fontSize(10).text(text, x, 80, { width: 220 });
+      }
+    });
+    const { text } = await parse('application/pdf', bytes);
+    expect(text.lastIndexOf('left')).toBeLessThan(text.indexOf('right'));
+    expect(text).toContain('left column speaks about the sea and about its ports. The left column');
+  });
 });

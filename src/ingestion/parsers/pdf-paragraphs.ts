@@ -1,4 +1,4 @@
-import { headingLevel, type PdfStyle } from './pdf-headings.js';
+import { headingLevel, normalised, type PdfStyle } from './pdf-headings.js';
 import type { PdfLine } from './pdf-lines.js';
 import { alignedRows } from './pdf-tables.js';
 import { joinLines, type Vocabulary } from './pdf-words.js';
@@ -30,6 +30,12 @@ export function blocksOf(lines: readonly PdfLine[], style: PdfStyle, words: Voca
     if (table > at) {
       blocks.push({ kind: 'table', text: '', rows: alignedRows(lines.slice(at, table)) });
       at = table;
+      continue;
+    }
+    const marked = markedHeading(lines, at, style);
+    if (marked) {
+      blocks.push({ kind: 'heading', level: marked.level, text: joinLines(lines.slice(at, marked.end), words) });
+      at = marked.end;
       continue;
     }
     const alone = (!lines[at - 1] || isApart(lines[at - 1]!, line, style)) && (!next || isApart(line, next, style));
@@ -93,6 +99,23 @@ function firstRow(lines: readonly PdfLine[], from: number, style: PdfStyle): num
     if (isTitle || !isLabel || /[.;]$/.test(line.text) || !lines[at + 1] || !near(line, lines[at + 1]!, 2.5)) return -1;
   }
   return -1;
+}
+
+/** A title that a bookmark names and that runs over two or three lines. One on a single line is for `headingLevel`. */
+function markedHeading(lines: readonly PdfLine[], from: number, { outline }: PdfStyle) {
+  if (outline.size === 0) return null;
+  for (let end = Math.min(lines.length, from + 3); end > from + 1; end -= 1) {
+    const level = outline.get(
+      normalised(
+        lines
+          .slice(from, end)
+          .map(({ text }) => text)
+          .join(' '),
+      ),
+    );
+    if (level !== undefined) return { level, end };
+  }
+  return null;
 }
 
 /** A title that runs over two or three lines of the same size is one heading. */
