@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type PdfWriter from 'pdfkit';
 import { readConfig } from '../../src/config.js';
 import type { ContentType, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
+import { linesOf } from '../../src/ingestion/parsers/pdf-lines.js';
 import { parserFor } from '../../src/ingestion/parsers/registry.js';
 import { pdf, tidesPdf } from './tides.js';
 
@@ -15,6 +16,16 @@ const write = (doc: InstanceType<typeof PdfWriter>) => doc.text('Readable by eve
 const drawRow = (doc: InstanceType<typeof PdfWriter>, y: number, cells: Record<number, string>) => {
   for (const [x, cell] of Object.entries(cells)) doc.text(cell, Number(x), y, { lineBreak: false });
 };
+
+const item = (str: string, dir: string, x: number, width: number) => ({
+  str,
+  dir,
+  width,
+  transform: [10, 0, 0, 10, x, 700],
+  height: 10,
+  fontName: 'f',
+  hasEOL: false,
+});
 
 describe('PDF', () => {
   it('opens with an owner password only, and asks for one that readers need', async () => {
@@ -153,5 +164,14 @@ describe('PDF', () => {
     const { text } = await parse('application/pdf', bytes);
     expect(text.lastIndexOf('left')).toBeLessThan(text.indexOf('right'));
     expect(text).toContain('left column speaks about the sea and about its ports. The left column');
+  });
+
+  it('turns the ligature of lam and alef the right way around, and parts Latin words from Arabic ones', () => {
+    const [line] = linesOf(
+      1,
+      [0, 0, 600, 800],
+      [item('األدوات', 'rtl', 300, 60), item('Python', 'ltr', 270, 30), item('ميزات', 'rtl', 220, 50)],
+    );
+    expect(line?.text).toBe('الأدوات Python ميزات');
   });
 });

@@ -22,6 +22,17 @@ describe('HTML', () => {
     expect(text).toBe('Tides\n\nSeen.');
   });
 
+  it('drops menus that are only named so, but nothing else that is full of links or named alike', async () => {
+    const links = '<ul><li><a href=/a>One</a><li><a href=/b>Two</a></ul>';
+    const { text } = await parse(
+      'text/html',
+      `<a class="skip-link" href="#main">Skip to content</a><div class="site-menu">${links}</div>
+       <div id="p-lang">${links}</div><div class="menu"><p>Our menu has fish of the day.</p></div>
+       <h1>Index</h1>${links}`,
+    );
+    expect(text).toBe('Our menu has fish of the day.\n\nIndex\n\n- One\n- Two');
+  });
+
   it('keeps code as it is, nests lists, reads layout tables as blocks', async () => {
     const { text, blocks } = await parse(
       'text/html',

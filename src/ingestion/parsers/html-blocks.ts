@@ -86,7 +86,7 @@ class BlockReader implements Visitor {
     if (NEVER_READ.has(tag) || isHidden(element)) return true;
     if (tag === 'button') return this.heading === 0; // the question of an accordion is a button within its heading
     if (!this.dropFurniture) return false;
-    if (tag === 'nav' || attribute(element, 'role') === 'navigation') return true;
+    if (tag === 'nav' || attribute(element, 'role') === 'navigation' || this.known.furniture.has(element)) return true;
     return FURNITURE.has(tag) && this.known.hasMain && this.mains === 0;
   }
 

@@ -76,11 +76,24 @@ function startsAnew(last: Run, run: Run): boolean {
   return !last.rtl && !run.rtl && run.x < last.right - 1.5 * size;
 }
 
+/** pdf.js turns a ligature of lam and alef around with the rest of the line. After an alef, no word has a second one. */
+const LAM_ALEF = /\u0627([\u0622\u0623\u0625])\u0644/g;
+
 function runOf({ str, dir, transform, width, height, fontName }: PdfItem): Run {
   const [a = 0, b = 0, c = 0, d = 0, x = 0, y = 0] = transform;
   const upright = Math.abs(b) < 0.01 * Math.abs(a) && a > 0;
   const size = height || Math.hypot(c, d);
-  return { str, x, right: x + width, y, size, font: fontName, upright, rtl: dir === 'rtl' };
+  const rtl = dir === 'rtl';
+  return {
+    str: rtl ? str.replace(LAM_ALEF, '\u0627\u0644$1') : str,
+    x,
+    right: x + width,
+    y,
+    size,
+    font: fontName,
+    upright,
+    rtl,
+  };
 }
 
 /** Text drawn outside of the page or smaller than a dot is there for machines, not for the reader. */
@@ -135,7 +148,8 @@ function cellsOf(runs: readonly Run[], measurable: boolean, rightToLeft: boolean
     const last = cells.at(-1);
     if (!last || (gap > CELL_GAP * size && !rightToLeft)) cells.push({ text: run.str, x: run.x, right: run.right });
     else {
-      last.text += gap > 0.15 * size && !/\s$/.test(last.text) ? ` ${run.str}` : run.str;
+      const parted = gap > 0.15 * size || (rightToLeft && run.rtl !== previous?.rtl);
+      last.text += parted && !/\s$/.test(last.text) ? ` ${run.str}` : run.str;
       last.x = Math.min(last.x, run.x);
       last.right = Math.max(last.right, run.right);
     }

@@ -86,12 +86,25 @@ function digitsOf(value: number, digits: string): string {
   if (/E/i.test(digits)) return value.toExponential(most).toUpperCase();
   const least = Math.min(20, decimals.match(/0/g)?.length ?? 0);
   const grouped = /[#0?],[#0?]/.test(digits);
-  return value.toLocaleString('en-US', {
+  const whole = Math.min(20, Math.max(1, /^[#?,]*(0+)(?:\.|$)/.exec(digits)?.[1]?.length ?? 1));
+  return numberFormat(least, most, whole, grouped).format(value);
+}
+
+const numberFormats = new Map<string, Intl.NumberFormat>();
+
+/** Kept: making one costs more than a thousand numbers. There are as many as these small numbers have combinations. */
+function numberFormat(least: number, most: number, whole: number, useGrouping: boolean): Intl.NumberFormat {
+  const key = `${least} ${most} ${whole} ${useGrouping}`;
+  const kept = numberFormats.get(key);
+  if (kept) return kept;
+  const made = new Intl.NumberFormat('en-US', {
     minimumFractionDigits: least,
     maximumFractionDigits: most,
-    useGrouping: grouped,
-    minimumIntegerDigits: Math.min(20, Math.max(1, /^[#?,]*(0+)(?:\.|$)/.exec(digits)?.[1]?.length ?? 1)),
+    minimumIntegerDigits: whole,
+    useGrouping,
   });
+  numberFormats.set(key, made);
+  return made;
 }
 
 /** Where the digits begin, outside of quotes. */

@@ -119,12 +119,11 @@ function sideBySide(band: SheetRow[]): SheetRow[][] {
 }
 
 function readBand(band: readonly SheetRow[], count: (cells: number) => void): SheetPart[] {
-  const parts: SheetPart[] = [];
-  let rest = band;
-  while (rest.length > 0 && rest[0]!.cells.length === 1 && !isColumn(rest)) {
-    parts.push({ line: rest[0]!.cells[0]![1] });
-    rest = rest.slice(1);
-  }
+  const wide = band.findIndex(({ cells }) => cells.length > 1);
+  // Four rows or more of one cell each are a list that somebody keeps.
+  const first = wide >= 0 ? wide : band.length > 3 ? 0 : band.length;
+  const parts: SheetPart[] = band.slice(0, first).map(({ cells }) => ({ line: cells[0]![1] }));
+  const rest = band.slice(first);
   if (rest.length === 0) return parts;
   const columns = [...new Set(rest.flatMap(({ cells }) => cells.map(([column]) => column)))].toSorted((a, b) => a - b);
   const places = new Map(columns.map((column, at) => [column, at]));
@@ -142,7 +141,3 @@ function readBand(band: readonly SheetRow[], count: (cells: number) => void): Sh
   }
   return [...parts, { table }];
 }
-
-/** Four rows or more of one cell each are a list that somebody keeps. */
-const isColumn = (band: readonly SheetRow[]): boolean =>
-  band.length > 3 && band.every(({ cells }) => cells.length === 1);
