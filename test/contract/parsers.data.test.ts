@@ -57,6 +57,14 @@ export controls are words at the start of a sentence.
     ]);
   });
 
+  it('reads line ends of Windows', async () => {
+    const { title, text } = await parse(
+      'text/mdx',
+      "---\r\ntitle: T\r\n---\r\nimport A from 'a'\r\n\r\n<A>\r\nWords.\r\n</A>\r\n",
+    );
+    expect([title, text]).toEqual(['T', 'Words.']);
+  });
+
   it.each(['{'.repeat(200_000), '<A '.repeat(100_000), '`'.repeat(100_000), '<A b="'.repeat(50_000)])(
     'ends what never closes as text, in time (%#)',
     async (content) => {

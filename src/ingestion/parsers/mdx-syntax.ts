@@ -13,6 +13,7 @@ const PATIENCE = 200;
  * MDX as Markdown: without ESM lines, `{expressions}` (a quoted text in one stays) and the tags of components. Elements in
  * small letters are left to the Markdown reader, without attributes that are expressions. Code is left as it is. What does
  * not end is text.
+ * @param mdx with "\n" for line ends
  */
 export function withoutJsx(mdx: string): string {
   const out: string[] = [];

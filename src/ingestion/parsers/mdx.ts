@@ -10,7 +10,7 @@ export const mdxParser: Parser = {
   async parse(bytes, bounds) {
     const builder = new TextBuilder(bounds);
     try {
-      const title = readMarkdown(withoutJsx(decodeText(bytes)), builder, false);
+      const title = readMarkdown(withoutJsx(decodeText(bytes).replace(/\r\n?/g, '\n')), builder, false);
       if (builder.isEmpty) throw emptyDocument();
       return builder.finish(title ?? builder.firstHeading());
     } catch (error) {

@@ -29,8 +29,8 @@ export interface TextSpan {
 
 /**
  * A stretch of the text. `level` is 1-6 and only on headings; `page` is 1-based, null without pages. A table may name what
- * its rows cannot be understood without: `header`, the header rows at its own beginning, and `caption`, the block before
- * it, or a part of that. A passage that is cut from the table takes both along.
+ * its rows cannot be understood without: `header`, the header rows at its own beginning (up to 1,000 characters), and
+ * `caption`, the block before it (up to 300). A passage that is cut from the table takes both along.
  */
 export interface Block extends TextSpan {
   kind: BlockKind;

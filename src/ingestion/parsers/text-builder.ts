@@ -1,12 +1,5 @@
 import { PermanentFailure } from '../../errors.js';
-import {
-  type Block,
-  type BlockKind,
-  type PageSpan,
-  type ParsedDocument,
-  type ReadBounds,
-  type TextSpan,
-} from './parsed.js';
+import { type Block, type BlockKind, type PageSpan, type ParsedDocument, type ReadBounds } from './parsed.js';
 import type { TableText } from './table-rows.js';
 
 const SEPARATOR = '\n\n';
@@ -36,7 +29,9 @@ function trimBlock(text: string): string {
   return text.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
 }
 
+// What is longer is no name, and would crowd out the rows that it goes with.
 const CAPTION_CHARS = 300;
+const HEADER_CHARS = 1_000;
 const CAPTION = /^(?:table|tab\.|exhibit|schedule|tabelle|tableau|tabla|tabella)\s*[\dIVXLC]+\b|:$/i;
 
 /**
@@ -97,7 +92,7 @@ export class TextBuilder {
   addTable({ caption = '', header, rows }: TableText): void {
     const count = this.blocks.length;
     this.add('paragraph', caption);
-    const named = this.blocks.length > count ? this.blocks.at(-1) : this.captionAbove();
+    const named = this.blocks.length > count ? this.short(this.blocks.at(-1)) : this.captionAbove();
     const head = solidLines(header);
     const body = solidLines(rows);
     const before = this.blocks.length;
@@ -105,16 +100,20 @@ export class TextBuilder {
     const table = this.blocks[before];
     if (!table) return;
     if (named) table.caption = { start: named.start, end: named.end };
-    if (head.length > 0 && body.length > 0)
-      table.header = { start: table.start, end: table.start + head.join('\n').length };
+    const headerChars = head.join('\n').length;
+    if (headerChars > 0 && headerChars <= HEADER_CHARS && body.length > 0)
+      table.header = { start: table.start, end: table.start + headerChars };
   }
 
   /** "Table 3: Tides", or "The ports are:", right above and on the same page. */
-  private captionAbove(): TextSpan | undefined {
-    const last = this.blocks.at(-1);
-    if (last?.kind !== 'paragraph' || last.end - last.start > CAPTION_CHARS) return undefined;
-    if (last.page !== (this.pages.at(-1)?.page ?? null)) return undefined;
+  private captionAbove(): Block | undefined {
+    const last = this.short(this.blocks.at(-1));
+    if (last?.kind !== 'paragraph' || last.page !== (this.pages.at(-1)?.page ?? null)) return undefined;
     return CAPTION.test(this.parts.at(-1) ?? '') ? last : undefined;
+  }
+
+  private short(block: Block | undefined): Block | undefined {
+    return block && block.end - block.start <= CAPTION_CHARS ? block : undefined;
   }
 
   /** Throws `cell_limit` when all tables together hold more cells than the bounds. */
