@@ -18,6 +18,7 @@ import { Idempotency, type IdempotentRequest, isMultipart } from '../platform/ht
 import { validation } from '../platform/http/validation.js';
 import type { StagedBlob } from '../platform/staging.js';
 import { receive } from './multipart.js';
+import { READABLE } from './parsers/format-names.js';
 import { JsonDocumentDto, UploadFieldsDto } from './upload.dto.js';
 import { UploadLimits } from './upload-limits.js';
 
@@ -43,7 +44,7 @@ export class UploadController {
       oneOf: [
         {
           type: 'object',
-          properties: { file: { type: 'string', format: 'binary' } },
+          properties: { file: { type: 'string', format: 'binary', description: `${READABLE}.` } },
           allOf: [{ $ref: getSchemaPath(UploadFieldsDto) }],
         },
         { $ref: getSchemaPath(JsonDocumentDto) },

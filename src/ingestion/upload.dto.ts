@@ -16,6 +16,9 @@ export class JsonDocumentDto extends UploadFieldsDto {
   @TextField({ min: 0, max: 64 * 1024 * 1024 })
   content: string;
 
-  @ChoiceField({ optional: true, of: ['text/plain', 'text/markdown', 'text/html'] })
+  @ChoiceField({
+    optional: true,
+    of: ['text/plain', 'text/markdown', 'text/mdx', 'text/html', 'text/csv', 'application/json', 'message/rfc822'],
+  })
   contentType = 'text/plain';
 }

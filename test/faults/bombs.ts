@@ -106,6 +106,31 @@ export const officeFile = (
   parts: readonly Part[],
 ): Buffer => zip([{ name: '[Content_Types].xml', content: types(kind) }, ...parts]);
 
+/** A workbook of one sheet; the other parts are what the bomb is made of. */
+export const workbook = (more: readonly Part[]): Buffer =>
+  officeFile('spreadsheetml.sheet', [
+    {
+      name: '_rels/.rels',
+      content: rels(`<Relationship Id="r" Type="${office}/officeDocument" Target="xl/workbook.xml"/>`),
+    },
+    {
+      name: 'xl/workbook.xml',
+      content: `<workbook xmlns:r="${office}"><sheets><sheet name="S" r:id="s"/></sheets></workbook>`,
+    },
+    {
+      name: 'xl/_rels/workbook.xml.rels',
+      content: rels(
+        `<Relationship Id="s" Type="${office}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="t" Type="${office}/sharedStrings" Target="sharedStrings.xml"/>`,
+      ),
+    },
+    ...more,
+  ]);
+
+export const sheet = (rows: string, before = '', after = ''): Part => ({
+  name: 'xl/worksheets/sheet1.xml',
+  content: `<worksheet>${before}<sheetData>${rows}</sheetData>${after}</worksheet>`,
+});
+
 const font = '<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>';
 
 /** A PDF of these objects, numbered from 1, the first being its catalogue; readers rebuild the missing table. */

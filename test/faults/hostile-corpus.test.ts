@@ -20,12 +20,12 @@ const allowed: Record<string, string[]> = {
   'archive-bomb': [unsupported],
   'csv-odd': [text],
   'html-scripts': [text],
-  'office-embedded-recursion': [text, unsupported],
+  'office-embedded-recursion': [text],
   'office-encrypted': ['encrypted_document', unsupported],
-  'office-external-refs': [text, unsupported, 'empty_document'],
+  'office-external-refs': [text, 'empty_document'],
   'office-legacy': [unsupported],
-  'office-long': [text, unsupported],
-  'office-revisions-comments': [text, unsupported],
+  'office-long': [text],
+  'office-revisions-comments': [text],
   'office-truncated': [text, unsupported, ...refused],
   'pdf-attachments': [text, 'no_text_layer'],
   'pdf-bomb': ['parser_memory', 'parser_timeout'],
@@ -47,7 +47,7 @@ const allowed: Record<string, string[]> = {
   // Two of them are an Outlook message and a Rich Text file.
   'text-encodings': [text, unsupported],
   'text-long': [text],
-  'xlsx-odd': [unsupported],
+  'xlsx-odd': [text],
 };
 
 interface File {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parserFor } from '../../src/ingestion/parsers/registry.js';
 import { bounds, openRange, type Range } from './bomb-range.js';
-import { officeFile } from './bombs.js';
+import { officeFile, sheet, workbook } from './bombs.js';
 
 let range: Range;
 
@@ -65,31 +65,45 @@ describe('HTML and Markdown', () => {
   });
 });
 
-describe('tables as text, until they have readers of their own', () => {
-  it('29: a column named __proto__ is a word among words', async () => {
+const partWithin = (depth: number) => `Content-Type: multipart/mixed; boundary=b${depth}\r\n\r\n--b${depth}\r\n`;
+
+describe('tables and data', () => {
+  it('29: a column or a key named __proto__ is a word among words', async () => {
     expect(await range.textOf('proto.csv', '__proto__,constructor\npolluted,1\n')).toBe(
-      '__proto__,constructor\npolluted,1',
+      '__proto__ | constructor\npolluted | 1',
     );
-    expect(await range.textOf('proto.json', '{"__proto__":{"polluted":1}}')).toBe('{"__proto__":{"polluted":1}}');
+    expect(await range.textOf('proto.json', '{"__proto__":{"polluted":1}}')).toBe('__proto__\n\npolluted: 1');
+    expect(await range.textOf('next.csv', 'a,b\nc,1\n')).toBe('a | b\nc | 1');
   });
 
   it('33: a line of 50 MiB is refused; a million columns and an open quote end as text', async () => {
     expect(await range.endOf('line.csv', Buffer.alloc(50 * mebibyte, 'a'))).toBe('text_limit');
     expect(await range.endOf('columns.csv', 'a,'.repeat(1_000_000))).toBe('text');
     expect(await range.endOf('quote.csv', `"${'a,b\n'.repeat(100_000)}`)).toBe('text');
+    expect(await range.endOf('cells.csv', `${','.repeat(99)}x\n`.repeat(30_000))).toBe('cell_limit');
   });
 
   it('34: a cell that is a formula is stored as its letters', async () => {
     expect(await range.textOf('formula.csv', '=HYPERLINK("http://x.test"),+cmd')).toBe(
-      '=HYPERLINK("http://x.test"),+cmd',
+      '=HYPERLINK("http://x.test") | +cmd',
     );
+    const formula = sheet('<row><c t="str"><f>HYPERLINK("http://x.test")</f><v>Seen</v></c></row>');
+    expect(await range.textOf('formula.xlsx', workbook([formula]))).toBe('S\n\nSeen');
   });
 
-  it('35: a sheet that claims every cell there is ends by name', async () => {
-    const sheet =
-      '<worksheet><dimension ref="A1:XFD1048576"/><sheetData><row><c><v>1</v></c></row></sheetData></worksheet>';
-    const bytes = officeFile('spreadsheetml.sheet', [{ name: 'xl/worksheets/sheet1.xml', content: sheet }]);
-    expect(await range.endOf('dimension.xlsx', bytes)).toBe('unsupported_type');
+  it('35: a sheet that claims every cell there is costs what it holds', async () => {
+    const claim = '<dimension ref="A1:XFD1048576"/>';
+    const merged = '<mergeCells><mergeCell ref="A1:XFD1048576"/></mergeCells>';
+    const bytes = workbook([sheet('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>', claim, merged)]);
+    expect(await range.textOf('dimension.xlsx', bytes)).toBe('S\n\n1');
+    const bare = officeFile('spreadsheetml.sheet', [sheet('<row><c><v>1</v></c></row>', claim)]);
+    expect(await range.endOf('bare.xlsx', bare)).toBe('unreadable_document');
+  });
+
+  it('33: JSON that nests 100,000 deep, and an email that does, end by name', async () => {
+    expect(await range.endOf('deep.json', `${'['.repeat(100_000)}${']'.repeat(100_000)}`)).toBe('nesting_too_deep');
+    const mail = `Subject: x\r\n${Array.from({ length: 5_000 }, (_, depth) => partWithin(depth)).join('')}`;
+    expect(['text', 'unreadable_document', 'nesting_too_deep']).toContain(await range.endOf('deep.eml', mail));
   });
 
   it('37: a recording whose header counts by zero is told at once', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { packStored } from '../../src/ingestion/parsers/archive.js';
-import { DOCX } from '../../src/ingestion/parsers/parsed.js';
+import { DOCX, PPTX, XLSX } from '../../src/ingestion/parsers/parsed.js';
 import { readConfig } from '../../src/config.js';
 import { sniff } from '../../src/ingestion/parsers/sniff.js';
 
@@ -14,6 +14,9 @@ const officeFile = (part: string): Buffer =>
   );
 const docx = officeFile('vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml');
 const xlsx = officeFile('vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml');
+const pptx = officeFile('vnd.openxmlformats-officedocument.presentationml.presentation.main+xml');
+const epub = packStored(new Map([['mimetype', Buffer.from('application/epub+zip')]]));
+const xlsb = officeFile('vnd.ms-excel.sheet.binary.macroEnabled.main');
 
 const ole = (...streams: string[]): Buffer =>
   Buffer.concat([
@@ -30,12 +33,22 @@ describe('sniff', () => {
     ['a PDF by its bytes', pdf, 'notes.txt', 'text/plain', 'application/pdf'],
     ['a PDF behind a little junk', Buffer.concat([Buffer.from('junk\n'), pdf]), null, null, 'application/pdf'],
     ['a Word file by its content types', docx, 'x.bin', null, DOCX],
+    ['an Excel file by its content types', xlsx, 'x.bin', null, XLSX],
+    ['an Excel file that is named as a table', xlsx, 'x.csv', 'text/csv', XLSX],
+    ['a PowerPoint file by its content types', pptx, 'x.pptx', 'application/octet-stream', PPTX],
+    ['a book by its first part', epub, null, null, 'application/epub+zip'],
     ['HTML that begins like HTML', '  <!-- c --><!DOCTYPE html><p>x', null, null, 'text/html'],
     ['HTML by its declaration', 'just words', null, 'text/html; charset=utf-8', 'text/html'],
     ['HTML sent as plain text, as text', '<!doctype html><p>x', 'page.html', 'text/plain', 'text/plain'],
     ['Markdown by its name, even behind a tag', '<h1>Read me</h1>\n\n# x', 'README.md', 'text/plain', 'text/markdown'],
     ['Markdown by its declaration', '# x', null, 'text/markdown', 'text/markdown'],
-    ['unknown text as plain text', 'a,b\n1,2', 'table.csv', 'text/csv', 'text/plain'],
+    ['MDX by its name', '# x', 'page.mdx', 'text/plain', 'text/mdx'],
+    ['a table by its name', 'a,b\n1,2', 'table.csv', 'text/plain', 'text/csv'],
+    ['a table by its declaration', 'a\tb\n1\t2', null, 'text/tab-separated-values; charset=utf-8', 'text/csv'],
+    ['JSON by its name', '{}', 'a.json', 'application/octet-stream', 'application/json'],
+    ['JSON by its declaration', '[1]', null, 'application/json', 'application/json'],
+    ['an email by its name', 'Subject: x\n\ny', 'a.eml', null, 'message/rfc822'],
+    ['unknown text as plain text', 'a,b\n1,2', 'table.xyz', 'application/x-table', 'text/plain'],
     ['text that mentions the mark of a PDF', 'A file starts with %PDF-1.7, always.', null, null, 'text/plain'],
     ['text whose first letters are a magic number', 'BMW and MZ are letters', null, null, 'text/plain'],
     ['text with a stray NUL', 'a\0b', 'a.txt', null, 'text/plain'],
@@ -61,7 +74,8 @@ describe('sniff', () => {
     ['a workbook named .docx', xlsx, 'a.docx', null, 'type_mismatch', /an Excel workbook/],
     ['a program', exe, 'setup.exe', null, 'unsupported_type', /a Windows program/],
     ['a picture', png, 'a.png', 'image/png', 'unsupported_type', /an image/],
-    ['a workbook', xlsx, 'a.xlsx', null, 'unsupported_type', /an Excel workbook/],
+    ['a workbook of the binary format', xlsb, 'a.xlsb', null, 'unsupported_type', /binary format/],
+    ['a picture named .xlsx', png, 'a.xlsx', null, 'type_mismatch', /an Excel workbook.*an image/],
     [
       'an archive',
       packStored(new Map([['a.txt', Buffer.from('a')]])),

@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer';
 
 /**
  * Bytes of a text format to a string. In this order: a byte order mark (UTF-8, UTF-16, UTF-32), valid UTF-8, UTF-16 told
- * by its NUL bytes, the declared charset, UTF-8 with a few broken bytes (they become U+FFFD), Windows-1252. Valid UTF-8
- * is believed before a declaration, because declarations are copied from templates and multi-byte UTF-8 is no accident.
+ * by its NUL bytes, the declared charset, UTF-8 with a few broken bytes (they become U+FFFD), Shift_JIS that cannot be a
+ * Western text, Windows-1252. Valid UTF-8 is believed before a declaration, because declarations are copied from templates
+ * and multi-byte UTF-8 is no accident.
  * @param declared a charset label, e.g. from `<meta charset>`; unknown labels are ignored
  */
 export function decodeText(bytes: Buffer, declared: string | null = null): string {
@@ -17,7 +18,8 @@ export function decodeText(bytes: Buffer, declared: string | null = null): strin
   if (isUtf8(bytes)) return bytes.toString('utf8');
   if (decoder && decoder.encoding !== 'utf-8') return decodeLegacy(bytes, decoder);
   const lenient = bytes.toString('utf8');
-  return mostlyUtf8(lenient) ? lenient : decodeWindows1252(bytes);
+  if (mostlyUtf8(lenient)) return lenient;
+  return isShiftJis(bytes) ? new TextDecoder('shift_jis').decode(bytes) : decodeWindows1252(bytes);
 }
 
 /** The charset that an HTML or XML prologue declares, or null. Looks at the first 64 KiB, as ASCII, without comments. */
@@ -107,4 +109,25 @@ function mostlyUtf8(lenient: string): boolean {
     else if (code > 0x7f) whole += 1;
   }
   return whole > broken * 3;
+}
+
+/** Pairs of bytes that begin like quotes and dashes in Windows-1252, in runs, as letters of Western words never stand. */
+function isShiftJis(bytes: Buffer): boolean {
+  let pairs = 0;
+  let runs = 0;
+  let inRun = false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const lead = bytes[at]!;
+    if (lead < 0x80 || (lead >= 0xa1 && lead <= 0xdf)) {
+      inRun = false;
+      continue;
+    }
+    const trail = bytes[at + 1] ?? 0;
+    if (lead === 0x80 || lead === 0xa0 || lead > 0xfc || trail < 0x40 || trail === 0x7f || trail > 0xfc) return false;
+    if (!inRun) runs += 1;
+    inRun = true;
+    pairs += 1;
+    at += 1;
+  }
+  return pairs >= 4 && pairs >= 2 * runs;
 }

@@ -1,8 +1,15 @@
-import { DOCX } from './parsed.js';
+import { DOCX, PPTX, XLSX } from './parsed.js';
+
+/** What can be uploaded, as a list for people. */
+export const READABLE =
+  'PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), EPUB, HTML, Markdown, MDX, CSV, JSON, email (.eml) or plain text';
 
 const names: Record<string, string> = {
   'application/pdf': 'a PDF',
   [DOCX]: 'a Word document',
+  [PPTX]: 'a PowerPoint presentation',
+  [XLSX]: 'an Excel workbook',
+  'application/epub+zip': 'an EPUB book',
   text: 'plain text',
   bin: 'binary data of an unknown kind',
   zip: 'a ZIP archive',
@@ -12,10 +19,8 @@ const names: Record<string, string> = {
   ppt: 'a PowerPoint presentation of the old format (.ppt)',
   msg: 'an Outlook message',
   cfb: 'an Office file of the old format',
-  xlsx: 'an Excel workbook',
-  pptx: 'a PowerPoint presentation',
+  xlsb: 'an Excel workbook of the binary format (.xlsb)',
   opendocument: 'an OpenDocument file',
-  epub: 'an EPUB book',
   rtf: 'a Rich Text file',
   ps: 'a PostScript file',
   exe: 'a Windows program',

@@ -1,6 +1,6 @@
 import { attribute, type Element, parseHtml, type Visitor, walk } from './html-tree.js';
 import { isMain, type Survey, survey } from './html-survey.js';
-import { TableRows } from './table-rows.js';
+import { HtmlTable } from './html-table.js';
 import type { TextBuilder } from './text-builder.js';
 
 // prettier-ignore
@@ -27,9 +27,10 @@ const HIDING_STYLE =
 export function readHtml(html: string, builder: TextBuilder): string | null {
   const root = parseHtml(html);
   const known = survey(root);
+  const before = builder.count;
   walk(root, new BlockReader(builder, known, true));
   // A page whose words all stand in its header or navigation is still a page with words.
-  if (builder.isEmpty) walk(root, new BlockReader(builder, known, false));
+  if (builder.count === before) walk(root, new BlockReader(builder, known, false));
   return known.title;
 }
 
@@ -41,7 +42,7 @@ class BlockReader implements Visitor {
   private readonly lists: { ordered: boolean; count: number }[] = [];
   private listLines: string[] = [];
   private marker = '';
-  private table: TableRows | null = null;
+  private table: HtmlTable | null = null;
 
   constructor(
     private readonly builder: TextBuilder,
@@ -58,7 +59,7 @@ class BlockReader implements Visitor {
     if (this.isUnwanted(element)) return false;
     const tag = element.tagName;
     if (isMain(element)) this.mains += 1;
-    if (this.table) this.table.enter(tag);
+    if (this.table) this.table.enter(tag, (name) => attribute(element, name));
     else if (tag === 'br') this.inline.push('\n');
     else if (headingLevel(tag) > 0) this.startHeading(headingLevel(tag));
     else if (LISTS.has(tag)) this.startList(tag === 'ol', element);
@@ -85,7 +86,7 @@ class BlockReader implements Visitor {
     if (NEVER_READ.has(tag) || isHidden(element)) return true;
     if (tag === 'button') return this.heading === 0; // the question of an accordion is a button within its heading
     if (!this.dropFurniture) return false;
-    if (tag === 'nav' || attribute(element, 'role') === 'navigation') return true;
+    if (tag === 'nav' || attribute(element, 'role') === 'navigation' || this.known.furniture.has(element)) return true;
     return FURNITURE.has(tag) && this.known.hasMain && this.mains === 0;
   }
 
@@ -164,15 +165,13 @@ class BlockReader implements Visitor {
 
   private startTable(): void {
     this.flushList();
-    this.table = new TableRows((cells) => this.builder.countCells(cells));
+    this.table = new HtmlTable((cells) => this.builder.countCells(cells));
   }
 
   private leaveInTable(tag: string): void {
     if (tag !== 'table') return this.table?.leave(tag);
-    const { caption, rows } = this.table!.finish();
+    this.builder.addTable(this.table!.finish());
     this.table = null;
-    this.builder.add('paragraph', caption);
-    this.builder.add('table', rows);
   }
 
   private endDocument(): void {

@@ -1,3 +1,4 @@
+import { FurnitureFinder } from './html-furniture.js';
 import { attribute, type Element, walk } from './html-tree.js';
 
 export interface Survey {
@@ -7,6 +8,8 @@ export interface Survey {
   hasMain: boolean;
   /** Tables that arrange a page rather than data: read as blocks, not as rows. */
   layoutTables: Set<Element>;
+  /** Menus that are not marked up as such. */
+  furniture: ReadonlySet<Element>;
 }
 
 export const isMain = (element: Element): boolean =>
@@ -16,7 +19,8 @@ const BREAKS_A_GRID = new Set(['h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'pre', 'artic
 
 /** What has to be known about the whole tree before its first word is read. */
 export function survey(root: Parameters<typeof walk>[0]): Survey {
-  const found: Survey = { title: null, hasMain: false, layoutTables: new Set() };
+  const finder = new FurnitureFinder();
+  const found: Survey = { title: null, hasMain: false, layoutTables: new Set(), furniture: finder.found };
   const tables: { element: Element; cells: number; widest: number }[] = [];
   let titled: string[] | null = null;
   const allLayout = () => {
@@ -28,10 +32,14 @@ export function survey(root: Parameters<typeof walk>[0]): Survey {
     }
   };
   walk(root, {
-    text: (value) => titled?.push(value),
+    text(value) {
+      titled?.push(value);
+      finder.text(value);
+    },
     enter(element) {
       const tag = element.tagName;
       if (tag === 'svg' || tag === 'script' || tag === 'style') return false;
+      finder.enter(element);
       if (isMain(element)) found.hasMain = true;
       if (BREAKS_A_GRID.has(tag) || tag === 'table') allLayout();
       const table = tables.at(-1);
@@ -42,6 +50,7 @@ export function survey(root: Parameters<typeof walk>[0]): Survey {
       return true;
     },
     leave(element) {
+      finder.leave(element);
       if (element.tagName === 'title' && titled) {
         found.title = titled.join('');
         titled = null;

@@ -7,7 +7,7 @@ import { gfm } from 'micromark-extension-gfm';
 import { decodeText } from './decode.js';
 import { readHtml } from './html-blocks.js';
 import { asUnreadable, emptyDocument, type Parser } from './parsed.js';
-import { rowLine } from './table-rows.js';
+import { tableText, type TableText } from './table-rows.js';
 import { oneLine, TextBuilder } from './text-builder.js';
 
 const withoutFrontMatter = { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] };
@@ -15,6 +15,8 @@ const withFrontMatter = {
   extensions: [gfm(), frontmatter(['yaml', 'toml'])],
   mdastExtensions: [gfmFromMarkdown(), frontmatterFromMarkdown(['yaml', 'toml'])],
 };
+/** In MDX, what is indented is the child of a component and no code. */
+const flush = { disable: { null: ['codeIndented'] } };
 
 /** Characters that are parsed at once: 5 MB of dense Markdown in one piece exceeded 768 MiB, in pieces it takes 230. */
 const PART_CHARS = 64 * 1024;
@@ -28,12 +30,7 @@ export const markdownParser: Parser = {
   async parse(bytes, bounds) {
     const builder = new TextBuilder(bounds);
     try {
-      let title: string | null = null;
-      for (const [index, part] of splitLong(decodeText(bytes)).entries()) {
-        const { children } = fromMarkdown(part, index === 0 ? withFrontMatter : withoutFrontMatter);
-        if (index === 0) title = frontMatterTitle(children[0]);
-        readBlocks(children, builder);
-      }
+      const title = readMarkdown(decodeText(bytes), builder);
       if (builder.isEmpty) throw emptyDocument();
       return builder.finish(title ?? builder.firstHeading());
     } catch (error) {
@@ -41,6 +38,25 @@ export const markdownParser: Parser = {
     }
   },
 };
+
+/**
+ * Appends the blocks of a Markdown text.
+ * @param indentedCode whether lines indented by four spaces are code
+ * @returns the title of its front matter, if there is one
+ */
+export function readMarkdown(text: string, builder: TextBuilder, indentedCode = true): string | null {
+  let title: string | null = null;
+  for (const [index, part] of splitLong(text).entries()) {
+    const { extensions, mdastExtensions } = index === 0 ? withFrontMatter : withoutFrontMatter;
+    const { children } = fromMarkdown(part, {
+      extensions: indentedCode ? extensions : [...extensions, flush],
+      mdastExtensions,
+    });
+    if (index === 0) title = frontMatterTitle(children[0]);
+    readBlocks(children, builder);
+  }
+  return title;
+}
 
 /**
  * Cuts a long text before headings that stand outside of fenced code. A link whose definition is in another part keeps
@@ -87,7 +103,7 @@ function readBlocks(children: readonly RootContent[], builder: TextBuilder): voi
         builder.add('code', node.value);
         break;
       case 'table':
-        builder.add('table', tableRows(node, builder));
+        builder.addTable(tableOf(node, builder));
         break;
       case 'html':
         readHtmlNode(node.value, builder);
@@ -146,12 +162,12 @@ function readList(list: Nodes, builder: TextBuilder): RootContent[] {
   return others;
 }
 
-function tableRows(table: Table, builder: TextBuilder): string {
-  const lines = table.children.map(({ children }) => {
+function tableOf(table: Table, builder: TextBuilder): TableText {
+  const rows = table.children.map(({ children }) => {
     builder.countCells(children.length);
-    return rowLine(children.map((cell) => oneLine(inlineText(cell))));
+    return children.map((cell) => oneLine(inlineText(cell)));
   });
-  return lines.filter((line) => line !== '').join('\n');
+  return tableText(rows, 1);
 }
 
 /** The words of inline content; a hard break is a line break, raw inline tags and images are nothing. */

@@ -1,5 +1,5 @@
 import type { ContentType, ParsedDocument, ReadBounds } from './parsed.js';
-import type { TypeHint } from './sniff.js';
+import type { TypeHint } from './media-types.js';
 
 /** What the parent writes to the child's standard input, as one line of JSON. The file's bytes stand in `inputFile`. */
 export interface ParseRequest {

@@ -1,24 +1,43 @@
 import type { Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
 
+export const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
+export const PPTX = 'application/vnd.openxmlformats-officedocument.presentationml.presentation';
+export const XLSX = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
+
 export type ContentType =
   | 'application/pdf'
-  | 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+  | typeof DOCX
+  | typeof PPTX
+  | typeof XLSX
+  | 'application/epub+zip'
+  | 'application/json'
+  | 'message/rfc822'
+  | 'text/csv'
   | 'text/html'
   | 'text/markdown'
+  | 'text/mdx'
   | 'text/plain';
-
-export const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document' satisfies ContentType;
 
 export type BlockKind = 'heading' | 'paragraph' | 'list' | 'table' | 'code';
 
-/** A stretch of the text, `[start, end)`. `level` is 1-6 and only on headings; `page` is 1-based, null without pages. */
-export interface Block {
-  kind: BlockKind;
-  level?: number;
+/** `[start, end)` in UTF-16 code units of the text. */
+export interface TextSpan {
   start: number;
   end: number;
+}
+
+/**
+ * A stretch of the text. `level` is 1-6 and only on headings; `page` is 1-based, null without pages. A table may name what
+ * its rows cannot be understood without: `header`, the header rows at its own beginning (up to 1,000 characters), and
+ * `caption`, the block before it (up to 300). A passage that is cut from the table takes both along.
+ */
+export interface Block extends TextSpan {
+  kind: BlockKind;
+  level?: number;
   page: number | null;
+  header?: TextSpan;
+  caption?: TextSpan;
 }
 
 /** The text of one page, 1-based; an empty page has `start === end`. */

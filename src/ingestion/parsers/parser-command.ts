@@ -66,7 +66,7 @@ function dependencies(): string[] {
   const marker = `${sep}node_modules${sep}`;
   const found = new Set<string>();
   for (let at = dirname(built); at !== dirname(at); at = dirname(at)) found.add(join(at, 'node_modules'));
-  for (const library of ['pdf-parse', 'mammoth', 'parse5']) {
+  for (const library of ['pdf-parse', 'mammoth', 'parse5', 'papaparse', 'postal-mime', 'saxes']) {
     const real = realpathSync(createRequire(import.meta.url).resolve(library));
     found.add(real.slice(0, real.indexOf(marker) + marker.length - 1));
   }

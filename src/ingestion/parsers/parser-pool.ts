@@ -2,7 +2,7 @@ import type { Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
 import type { Parsed } from './parse-protocol.js';
 import { ParserProcess, sweepLeftovers } from './parser-process.js';
-import type { TypeHint } from './sniff.js';
+import type { TypeHint } from './media-types.js';
 
 export interface ParseOptions {
   /** Whose file it is, e.g. a tenant's id: no process reads files of two owners. */

@@ -13,6 +13,8 @@ export interface PdfStyle {
 
 const LONGEST_HEADING = 120;
 const OUTLINE_NODES = 5_000;
+const USUAL_SHARE = 0.2;
+const BULLET_MARK = /^[•●▪■◦‣∙·*\uf0b7\uf0a7\u25cf\u25aa]\s/u;
 export const NUMBERED =
   /^(?:(?:item|part|chapter|section|article|appendix|annex|schedule|exhibit|note)\s+(?:\d+[a-z]?|[ivx]+|[a-z])\b[.:)—–-]?|\d+(?:\.\d+){0,4}\.?|[ivx]+\.|[a-z]\.)\s+\p{Lu}/iu;
 
@@ -23,7 +25,7 @@ export const normalised = (text: string): string =>
     .toLowerCase();
 
 export function styleOf(lines: readonly PdfLine[], outline: PdfOutlineNode[] | null): PdfStyle {
-  const bodySize = heaviest(lines, (line) => line.size) ?? 0;
+  const bodySize = largestUsual(lines);
   const body = lines.filter((line) => Math.abs(line.size - bodySize) < 0.6);
   const style: PdfStyle = {
     bodySize,
@@ -37,13 +39,25 @@ export function styleOf(lines: readonly PdfLine[], outline: PdfOutlineNode[] | n
   return style;
 }
 
-/** The value that most characters are set in. */
-function heaviest<T>(lines: readonly PdfLine[], valueOf: (line: PdfLine) => T): T | undefined {
+function weightsOf<T>(lines: readonly PdfLine[], valueOf: (line: PdfLine) => T): [T, number][] {
   const weights = new Map<T, number>();
   for (const line of lines) weights.set(valueOf(line), (weights.get(valueOf(line)) ?? 0) + line.text.length);
-  let best: [T, number] | undefined;
-  for (const entry of weights) if (!best || entry[1] > best[1]) best = entry;
-  return best?.[0];
+  return [...weights].sort(([, p], [, q]) => q - p);
+}
+
+/** The value that most characters are set in. */
+const heaviest = <T>(lines: readonly PdfLine[], valueOf: (line: PdfLine) => T): T | undefined =>
+  weightsOf(lines, valueOf)[0]?.[0];
+
+/**
+ * The size of running text: the one that most is set in, or a larger one that a fifth is set in. A report may well hold
+ * more small print and tables than words.
+ */
+function largestUsual(lines: readonly PdfLine[]): number {
+  const weights = weightsOf(lines, (line) => line.size);
+  const all = weights.reduce((sum, [, weight]) => sum + weight, 0);
+  const usual = weights.filter(([, weight], at) => at === 0 || weight > all * USUAL_SHARE);
+  return Math.max(0, ...usual.map(([size]) => size));
 }
 
 function titlesOf(outline: PdfOutlineNode[] | null): Map<string, number> {
@@ -65,7 +79,7 @@ function titlesOf(outline: PdfOutlineNode[] | null): Map<string, number> {
  */
 export function headingLevel(line: PdfLine, style: PdfStyle, alone: boolean): number {
   const { text } = line;
-  if (text.length > LONGEST_HEADING || line.cells.length > 2) return 0;
+  if (text.length > LONGEST_HEADING || line.cells.length > 2 || BULLET_MARK.test(text)) return 0;
   const marked = style.outline.get(normalised(text));
   if (marked !== undefined && !/\d$/.test(text.replace(/^.*\s/, ''))) return marked;
   if (!looksLikeTitle(text)) return 0;

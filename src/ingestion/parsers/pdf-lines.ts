@@ -1,10 +1,17 @@
 import type { PdfItem } from './pdf-document.js';
 
+/** A stretch of a line between wide gaps, from `x` to `right`. */
+export interface PdfCell {
+  text: string;
+  x: number;
+  right: number;
+}
+
 /** One printed line. Positions and sizes in PDF units (1/72 inch), `y` grows upwards. */
 export interface PdfLine {
   page: number;
   /** The cells that wide gaps part it into; one cell for running text. */
-  cells: string[];
+  cells: PdfCell[];
   text: string;
   x: number;
   right: number;
@@ -69,11 +76,24 @@ function startsAnew(last: Run, run: Run): boolean {
   return !last.rtl && !run.rtl && run.x < last.right - 1.5 * size;
 }
 
+/** pdf.js turns a ligature of lam and alef around with the rest of the line. After an alef, no word has a second one. */
+const LAM_ALEF = /\u0627([\u0622\u0623\u0625])\u0644/g;
+
 function runOf({ str, dir, transform, width, height, fontName }: PdfItem): Run {
   const [a = 0, b = 0, c = 0, d = 0, x = 0, y = 0] = transform;
   const upright = Math.abs(b) < 0.01 * Math.abs(a) && a > 0;
   const size = height || Math.hypot(c, d);
-  return { str, x, right: x + width, y, size, font: fontName, upright, rtl: dir === 'rtl' };
+  const rtl = dir === 'rtl';
+  return {
+    str: rtl ? str.replace(LAM_ALEF, '\u0627\u0644$1') : str,
+    x,
+    right: x + width,
+    y,
+    size,
+    font: fontName,
+    upright,
+    rtl,
+  };
 }
 
 /** Text drawn outside of the page or smaller than a dot is there for machines, not for the reader. */
@@ -108,7 +128,7 @@ function lineOf(page: number, drawn: Run[]): PdfLine | null {
   return {
     page,
     cells,
-    text: cells.join(' '),
+    text: cells.map(({ text }) => text).join(' '),
     x: Math.min(...runs.map((run) => run.x)),
     right: Math.max(...runs.map((run) => run.right)),
     y: longest.y,
@@ -119,27 +139,50 @@ function lineOf(page: number, drawn: Run[]): PdfLine | null {
   };
 }
 
-function cellsOf(runs: readonly Run[], measurable: boolean, rightToLeft: boolean): string[] {
-  const cells: string[] = [];
+function cellsOf(runs: readonly Run[], measurable: boolean, rightToLeft: boolean): PdfCell[] {
+  const cells: PdfCell[] = [];
   let previous: Run | null = null;
   for (const run of runs) {
     const gap: number = previous && measurable ? (rightToLeft ? previous.x - run.right : run.x - previous.right) : 0;
     const size = Math.max(run.size, previous?.size ?? 0);
-    if (!previous || (gap > CELL_GAP * size && !rightToLeft)) cells.push(run.str);
-    else cells[cells.length - 1] += gap > 0.15 * size && !/\s$/.test(cells.at(-1)!) ? ` ${run.str}` : run.str;
+    const last = cells.at(-1);
+    if (!last || (gap > CELL_GAP * size && !rightToLeft)) cells.push({ text: run.str, x: run.x, right: run.right });
+    else {
+      const parted = gap > 0.15 * size || (rightToLeft && run.rtl !== previous?.rtl);
+      last.text += parted && !/\s$/.test(last.text) ? ` ${run.str}` : run.str;
+      last.x = Math.min(last.x, run.x);
+      last.right = Math.max(last.right, run.right);
+    }
     previous = run;
   }
-  return joinFigures(cells.map((cell) => cell.replace(/\s+/g, ' ').trim()).filter((cell) => cell !== ''));
+  const named = cells.map((cell) => ({ ...cell, text: cell.text.replace(/\s+/g, ' ').trim() }));
+  return joinFigures(named.filter(({ text }) => text !== ''));
 }
 
-/** Accounts set the currency sign and the closing parenthesis into columns of their own: "$ | 1,234 | )". */
-function joinFigures(cells: readonly string[]): string[] {
-  const joined: string[] = [];
+const YEAR = /^(?:19|20)\d\d$/;
+const BULLET = /^[•●▪■◦‣∙·\uf0b7\uf0a7\u25cf\u25aa–—-]$/u;
+
+/**
+ * Accounts set the currency sign and the closing parenthesis into columns of their own ("$ | 1,234 | )", or "1,234 $ | 98"),
+ * lists their bullets.
+ */
+function joinFigures(cells: readonly PdfCell[]): PdfCell[] {
+  const joined: PdfCell[] = [];
   for (const cell of cells) {
     const last = joined.at(-1);
-    if (last !== undefined && (/^[)%]+$/.test(cell) || /^[$€£¥(]{1,2}$/.test(last)))
-      joined[joined.length - 1] = last + cell;
-    else joined.push(cell);
+    const sign = last && /^(.*\S)\s+([$€£¥]\(?)$/.exec(last.text);
+    const closes = /^[)%]+$/.test(cell.text) && last && !YEAR.test(last.text);
+    if (last && (closes || /^[$€£¥(]{1,2}$/.test(last.text))) extend(last, cell, '');
+    else if (last && joined.length === 1 && BULLET.test(last.text)) extend(last, cell, ' ');
+    else if (last && sign && /^[\d(—–-]/.test(cell.text)) {
+      last.text = sign[1]!;
+      joined.push({ ...cell, text: sign[2]! + cell.text });
+    } else joined.push({ ...cell });
   }
   return joined;
+}
+
+function extend(cell: PdfCell, { text, right }: PdfCell, between: string): void {
+  cell.text += between + text;
+  cell.right = Math.max(cell.right, right);
 }

@@ -1,37 +1,48 @@
-import { headingLevel, type PdfStyle } from './pdf-headings.js';
+import { headingLevel, normalised, type PdfStyle } from './pdf-headings.js';
 import type { PdfLine } from './pdf-lines.js';
+import { alignedRows } from './pdf-tables.js';
+import { joinLines, type Vocabulary } from './pdf-words.js';
 import type { BlockKind } from './parsed.js';
-import { rowLine } from './table-rows.js';
 
 export interface PdfBlock {
   kind: BlockKind;
   level?: number;
   text: string;
+  /** Of a table: its cells, instead of the text. */
+  rows?: string[][];
 }
+
+/** Labels in a row within a table. */
+const LABELS = 3;
+
+/** What stands above columns of figures, and would else pass for a title. */
+const PERIOD = /\d|\b(?:ended|ending|as of|months|years?|quarters?|millions|thousands|percent|change)\b|%/i;
 
 const BULLET = /^(?:[•●▪■◦‣∙·*–—-]|[\u2022\uf0b7\uf0a7\u25cf\u25aa]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)])\s+(?=\S)/iu;
 
 /** Rejoins the lines of one page into blocks. `words` are the document's words, by which broken words are healed. */
-export function blocksOf(lines: readonly PdfLine[], style: PdfStyle, words: ReadonlySet<string>): PdfBlock[] {
+export function blocksOf(lines: readonly PdfLine[], style: PdfStyle, words: Vocabulary): PdfBlock[] {
   const blocks: PdfBlock[] = [];
   for (let at = 0; at < lines.length;) {
     const line = lines[at]!;
     const next = lines[at + 1];
+    const table = tableEnd(lines, at, style);
+    if (table > at) {
+      blocks.push({ kind: 'table', text: '', rows: alignedRows(lines.slice(at, table)) });
+      at = table;
+      continue;
+    }
+    const marked = markedHeading(lines, at, style);
+    if (marked) {
+      blocks.push({ kind: 'heading', level: marked.level, text: joinLines(lines.slice(at, marked.end), words) });
+      at = marked.end;
+      continue;
+    }
     const alone = (!lines[at - 1] || isApart(lines[at - 1]!, line, style)) && (!next || isApart(line, next, style));
     const level = headingLevel(line, style, alone);
     if (level > 0) {
       const end = headingEnd(lines, at, level, style);
       blocks.push({ kind: 'heading', level, text: joinLines(lines.slice(at, end), words) });
-      at = end;
-    } else if (isRow(line) && (isRowish(next) || isRowish(lines[at - 1]) || line.cells.length > 2)) {
-      const end = tableEnd(lines, at);
-      blocks.push({
-        kind: 'table',
-        text: lines
-          .slice(at, end)
-          .map((row) => rowLine(row.cells))
-          .join('\n'),
-      });
       at = end;
     } else {
       const end = paragraphEnd(lines, at, style);
@@ -46,16 +57,65 @@ const isRow = (line: PdfLine): boolean => line.upright && line.cells.length > 1;
 
 const isRowish = (line: PdfLine | undefined): boolean => line !== undefined && isRow(line);
 
-/** A table goes on through rows, and through a single label between rows ("Assets:"). */
-function tableEnd(lines: readonly PdfLine[], from: number): number {
-  let end = from + 1;
-  while (end < lines.length) {
-    if (isRowish(lines[end])) end += 1;
-    else if (lines[end]!.text.length < 60 && isRowish(lines[end + 1]) && near(lines[end - 1]!, lines[end]!, 2.5))
-      end += 1;
-    else break;
+/**
+ * Where the table ends that begins at `from`, or `from` when none does: at least two rows, or one of three cells. It begins
+ * with what stands right above its figures ("Year ended May 31,"), and goes on through a few labels between its rows
+ * ("ASSETS", "Current assets:").
+ */
+function tableEnd(lines: readonly PdfLine[], from: number, style: PdfStyle): number {
+  const first = firstRow(lines, from, style);
+  const row = lines[first];
+  if (!row || headingLevel(row, style, false) > 0) return from;
+  if (row.cells.length < 3 && !isRowish(lines[first + 1])) return from;
+  let end = first + 1;
+  let labels = 0;
+  for (let at = end; at < lines.length && labels <= LABELS; at += 1) {
+    const line = lines[at]!;
+    if (isRow(line)) {
+      end = at + 1;
+      labels = 0;
+    } else {
+      const above = lines[at - 1]!;
+      if (line.text.length >= 60 || !line.upright) break;
+      // A heading over one column breaks into lines of its own, which may be drawn before or after the others.
+      if (isOver(line, row) && Math.abs(above.y - line.y) <= 4 * line.size) continue;
+      if (!near(above, line, 2.5)) break;
+      labels += 1;
+    }
   }
   return end;
+}
+
+/** Whether a line stands over the figures of a row, and not over its label. */
+const isOver = (line: PdfLine, row: PdfLine): boolean => line.x > row.cells[1]!.x - 4 * line.size;
+
+/** The first row at `from` or below a few short lines that stand above its figures; -1 when there is none. */
+function firstRow(lines: readonly PdfLine[], from: number, style: PdfStyle): number {
+  for (let at = from; at < lines.length && at <= from + LABELS; at += 1) {
+    const line = lines[at]!;
+    if (isRow(line)) return lines.slice(from, at).every((label) => isOver(label, line)) ? at : -1;
+    const isTitle = !PERIOD.test(line.text) && headingLevel(line, style, true) > 0;
+    const isLabel = line.upright && line.text.length < 60 && line.size <= style.bodySize * 1.05;
+    if (isTitle || !isLabel || /[.;]$/.test(line.text) || !lines[at + 1] || !near(line, lines[at + 1]!, 2.5)) return -1;
+  }
+  return -1;
+}
+
+/** A title that a bookmark names and that runs over two or three lines. One on a single line is for `headingLevel`. */
+function markedHeading(lines: readonly PdfLine[], from: number, { outline }: PdfStyle) {
+  if (outline.size === 0) return null;
+  for (let end = Math.min(lines.length, from + 3); end > from + 1; end -= 1) {
+    const level = outline.get(
+      normalised(
+        lines
+          .slice(from, end)
+          .map(({ text }) => text)
+          .join(' '),
+      ),
+    );
+    if (level !== undefined) return { level, end };
+  }
+  return null;
 }
 
 /** A title that runs over two or three lines of the same size is one heading. */
@@ -110,7 +170,7 @@ function endsShort(above: PdfLine, below: PdfLine): boolean {
   return above.right < below.right - 0.15 * (below.right - below.x) || below.x > above.x + above.size;
 }
 
-function paragraph(lines: readonly PdfLine[], words: ReadonlySet<string>): PdfBlock {
+function paragraph(lines: readonly PdfLine[], words: Vocabulary): PdfBlock {
   const text = joinLines(lines, words);
   const bullet = BULLET.exec(text)?.[0];
   if (!bullet) return { kind: 'paragraph', text };
@@ -127,25 +187,3 @@ function joinLists(blocks: readonly PdfBlock[]): PdfBlock[] {
   }
   return joined;
 }
-
-function joinLines(lines: readonly PdfLine[], words: ReadonlySet<string>): string {
-  let text = '';
-  for (const line of lines) {
-    const broken = /(\p{L}{2,})[-\u00ad\u2010]$/u.exec(text);
-    const rest = /^\p{Ll}+/u.exec(line.text)?.[0];
-    if (broken && rest) {
-      // "extrac-" + "tion": one word if the document also writes it so, otherwise a hyphenated one ("long-term").
-      const soft = text.endsWith('\u00ad') || words.has((broken[1]! + rest).toLowerCase());
-      text = (soft ? text.slice(0, -1) : text) + line.text;
-    } else {
-      text += (text === '' || isSpaceless(text, line.text) ? '' : ' ') + line.text;
-    }
-  }
-  return text;
-}
-
-/** Chinese, Japanese and Thai lines continue without a space. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\u3000-\u303f\uff00-\uffef]/u;
-
-const isSpaceless = (left: string, right: string): boolean =>
-  UNSPACED.test(left.slice(-1)) && UNSPACED.test(right[0] ?? '');

@@ -5,6 +5,9 @@ import { NUMBERED, styleOf } from './pdf-headings.js';
 import { linesOf, type PdfLine } from './pdf-lines.js';
 import { blocksOf } from './pdf-paragraphs.js';
 import { withoutFurniture } from './pdf-furniture.js';
+import { unstacked } from './pdf-stacks.js';
+import { vocabularyOf } from './pdf-words.js';
+import { tableText } from './table-rows.js';
 import { TextBuilder } from './text-builder.js';
 import { meaningfulTitle } from './title.js';
 
@@ -61,7 +64,7 @@ async function readPages(document: PdfDocument, bounds: ReadBounds, hasForm: boo
     try {
       const page = await document.getPage(number);
       const { items } = await page.getTextContent();
-      read.lines = linesOf(number, page.view, items);
+      read.lines = unstacked(linesOf(number, page.view, items));
       if (hasForm || read.lines.length === 0) read.fields = await writtenOver(page);
       page.cleanup();
     } catch (error) {
@@ -117,16 +120,14 @@ async function writePages(document: PdfDocument, pages: ReadPage[], builder: Tex
   const kept = withoutFurniture(pages.map(({ lines }) => lines));
   const lines = kept.flat();
   const style = styleOf(lines, outline);
-  const words = wordsOf(lines);
+  const words = vocabularyOf(lines);
   for (const [index, { number, fields }] of pages.entries()) {
     builder.startPage(number);
-    for (const { kind, text, level } of blocksOf(kept[index] ?? [], style, words)) builder.add(kind, text, level);
+    for (const { kind, text, level, rows } of blocksOf(kept[index] ?? [], style, words)) {
+      for (const row of rows ?? []) builder.countCells(row.length);
+      if (rows) builder.addTable(tableText(rows));
+      else builder.add(kind, text, level);
+    }
     if (fields.length > 0) builder.add('list', fields.join('\n'));
   }
-}
-
-function wordsOf(lines: readonly PdfLine[]): Set<string> {
-  const words = new Set<string>();
-  for (const line of lines) for (const [word] of line.text.matchAll(/\p{L}{4,}/gu)) words.add(word.toLowerCase());
-  return words;
 }

@@ -1,11 +1,18 @@
-import { type ContentType, DOCX, type Parser } from './parsed.js';
+import { type ContentType, DOCX, type Parser, PPTX, XLSX } from './parsed.js';
 
 // Imported on use: pdf.js alone costs a process 50 ms and 30 MB, which a text file need not pay.
 const parsers: Record<ContentType, () => Promise<Parser>> = {
   'application/pdf': async () => (await import('./pdf.js')).pdfParser,
   [DOCX]: async () => (await import('./docx.js')).docxParser,
+  [PPTX]: async () => (await import('./pptx.js')).pptxParser,
+  [XLSX]: async () => (await import('./xlsx.js')).xlsxParser,
+  'application/epub+zip': async () => (await import('./epub.js')).epubParser,
+  'application/json': async () => (await import('./json.js')).jsonParser,
+  'message/rfc822': async () => (await import('./eml.js')).emlParser,
+  'text/csv': async () => (await import('./csv.js')).csvParser,
   'text/html': async () => (await import('./html.js')).htmlParser,
   'text/markdown': async () => (await import('./markdown.js')).markdownParser,
+  'text/mdx': async () => (await import('./mdx.js')).mdxParser,
   'text/plain': async () => (await import('./plain.js')).plainParser,
 };
 

@@ -1,53 +1,36 @@
-import { extname } from 'node:path';
 import { fileTypeFromBuffer } from 'file-type';
 import { PermanentFailure } from '../../errors.js';
 import { Archive } from './archive.js';
 import { decodeText } from './decode.js';
-import { type ContentType, DOCX, type ReadBounds } from './parsed.js';
-import { formatName, seemsToBe } from './format-names.js';
+import { formatName, READABLE, seemsToBe } from './format-names.js';
+import { PDF, promisedBy, textTypeOf, type TypeHint } from './media-types.js';
+import { type ContentType, DOCX, PPTX, type ReadBounds, XLSX } from './parsed.js';
 
-/** What the sender says of a file: hints only, never trusted. */
-export interface TypeHint {
-  filename: string | null;
-  declared: string | null;
-}
-
-const PDF = 'application/pdf';
 const SAMPLE = 64 * 1024;
-const READABLE = 'Upload PDF, Word (.docx), HTML, Markdown or plain text.';
+const IN_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, 'application/epub+zip']);
 
 /**
  * Tells what a file is from its bytes; `bytes` must be the whole file. The hint only chooses between kinds of text, and
- * is a promise when it says PDF or Word: those must be what they claim.
+ * is a promise when it names a binary format: such files must be what they claim.
  * Throws `PermanentFailure`: `empty_file`, `unsupported_type`, `type_mismatch`, `encrypted_document`.
  */
 export async function sniff(bytes: Buffer, hint: TypeHint, bounds: ReadBounds): Promise<ContentType> {
   if (bytes.length === 0) throw new PermanentFailure('empty_file', 'The file is empty: it holds no bytes at all.');
-  const promised = promises(hint);
+  const promised = promisedBy(hint);
   const found = await identify(bytes, promised, bounds);
   if (found === 'text') {
     if (promised.size > 0) throw mismatch(promised, 'text');
     return textKind(bytes, hint);
   }
-  if (found !== PDF && found !== DOCX) {
+  if (found !== PDF && !IN_ZIP.has(found)) {
     if (promised.size > 0) throw mismatch(promised, found);
     throw new PermanentFailure(
       'unsupported_type',
-      `This is ${seemsToBe(found)}, which cannot be read here. ${READABLE}`,
+      `This is ${seemsToBe(found)}, which cannot be read here. Upload ${READABLE}.`,
     );
   }
-  if (promised.size > 0 && !promised.has(found)) throw mismatch(promised, found);
-  return found;
-}
-
-/** The binary formats that name and declaration promise; neither, for a file that only claims to be some text. */
-function promises({ filename, declared }: TypeHint): Set<ContentType> {
-  const promised = new Set<ContentType>();
-  const mime = bareType(declared);
-  const extension = extensionOf(filename);
-  if (extension === '.pdf' || mime === PDF || mime === 'application/x-pdf') promised.add(PDF);
-  if (extension === '.docx' || mime === DOCX) promised.add(DOCX);
-  return promised;
+  if (promised.size > 0 && !promised.has(found as ContentType)) throw mismatch(promised, found);
+  return found as ContentType;
 }
 
 /** A readable binary type, 'text', or the extension of something else. */
@@ -64,21 +47,23 @@ async function identify(bytes: Buffer, promised: ReadonlySet<ContentType>, bound
 
 function zipKind(bytes: Buffer, promised: ReadonlySet<ContentType>, bounds: ReadBounds): string {
   let types: string;
+  let mimetype: string;
   try {
-    types = new Archive(bytes, bounds).read('[Content_Types].xml')?.toString('utf8') ?? '';
+    const archive = new Archive(bytes, bounds);
+    types = archive.read('[Content_Types].xml')?.toString('utf8') ?? '';
+    mimetype = archive.read('mimetype')?.toString('latin1', 0, 100).trim() ?? '';
   } catch (error) {
-    // A damaged Word file is for the parser to refuse, with its own reason; any other archive is not ours to open.
-    if (promised.has(DOCX)) return DOCX;
+    // A damaged office file is for its parser to refuse, with its own reason; any other archive is not ours to open.
+    for (const type of promised) if (IN_ZIP.has(type)) return type;
     return error instanceof PermanentFailure && error.code !== 'unreadable_document' ? 'zip' : 'damaged-zip';
   }
   if (/wordprocessingml\.(?:document|template)\.main\+xml|ms-word\.(?:document|template)\.macroEnabled/i.test(types))
     return DOCX;
-  if (/spreadsheetml\.(?:sheet|template)\.main|ms-excel\.\w+\.(?:macroEnabled|binary)/i.test(types)) return 'xlsx';
-  if (/presentationml\.\w+\.main|ms-powerpoint\.\w+\.macroEnabled/i.test(types)) return 'pptx';
-  const head = bytes.toString('latin1', 0, 200);
-  const stored = /mimetypeapplication\/(epub\+zip|vnd\.oasis\.opendocument\.(\w+))/.exec(head);
-  if (stored) return stored[1] === 'epub+zip' ? 'epub' : 'opendocument';
-  return 'zip';
+  if (/ms-excel\.sheet\.binary/i.test(types)) return 'xlsb';
+  if (/spreadsheetml\.(?:sheet|template)\.main|ms-excel\.\w+\.macroEnabled/i.test(types)) return XLSX;
+  if (/presentationml\.\w+\.main|ms-powerpoint\.\w+\.macroEnabled/i.test(types)) return PPTX;
+  if (mimetype === 'application/epub+zip') return mimetype;
+  return mimetype.startsWith('application/vnd.oasis.opendocument.') ? 'opendocument' : 'zip';
 }
 
 /** OLE compound files: the directory spells stream names in UTF-16LE. */
@@ -138,16 +123,9 @@ function textFormat(bytes: Buffer): string {
 const HTML_START =
   /^(?:\ufeff|\s|<!--[\s\S]*?-->|<\?xml[^>]*>)*<(?:!doctype\s+html|html|head|body|title|meta|link|base|script|style|header|main|article|section|nav|table|div|p|h[1-6]|ul|ol|dl|pre|form|center|font|a|b|i|span|img|br|hr|iframe|blockquote)[\s/>]/i;
 
-function textKind(bytes: Buffer, { filename, declared }: TypeHint): ContentType {
-  const mime = bareType(declared);
-  const extension = extensionOf(filename);
-  if (mime === 'text/markdown' || mime === 'text/x-markdown') return 'text/markdown';
-  // Senders rarely know Markdown's media type; the name does, and READMEs often begin with a tag.
-  if (/^\.(?:md|mdx|markdown|mkd|mdown)$/.test(extension)) return 'text/markdown';
-  if (mime === 'text/plain') return 'text/plain';
-  if (mime === 'text/html' || mime === 'application/xhtml+xml') return 'text/html';
-  if (/^\.x?html?$/.test(extension)) return 'text/html';
-  if (extension === '.txt' || extension === '.text') return 'text/plain';
+function textKind(bytes: Buffer, hint: TypeHint): ContentType {
+  const known = textTypeOf(hint);
+  if (known) return known;
   const head = decodeText(bytes.subarray(0, 2 * SAMPLE));
   return HTML_START.test(head) ? 'text/html' : 'text/plain';
 }
@@ -156,10 +134,6 @@ function mismatch(promised: ReadonlySet<ContentType>, found: string): PermanentF
   const claimed = [...promised].map(formatName).join(' or ');
   return new PermanentFailure(
     'type_mismatch',
-    `The file is named or declared as ${claimed}, but its content is ${seemsToBe(found)}. ${READABLE}`,
+    `The file is named or declared as ${claimed}, but its content is ${seemsToBe(found)}. Upload ${READABLE}.`,
   );
 }
-
-const bareType = (declared: string | null): string => declared?.split(';')[0]?.trim().toLowerCase() ?? '';
-
-const extensionOf = (filename: string | null): string => extname(filename?.trim() ?? '').toLowerCase();

@@ -1,5 +1,6 @@
 import { PermanentFailure } from '../../errors.js';
 import { type Block, type BlockKind, type PageSpan, type ParsedDocument, type ReadBounds } from './parsed.js';
+import type { TableText } from './table-rows.js';
 
 const SEPARATOR = '\n\n';
 
@@ -21,10 +22,17 @@ export function cleanText(raw: string): string {
 /** One line: runs of white space are one space, both ends are trimmed. */
 export const oneLine = (raw: string): string => cleanText(raw).replace(/\s+/g, ' ').trim();
 
+const solidLines = (lines: readonly string[]): string[] => lines.map(oneLine).filter((line) => line !== '');
+
 /** Drops empty lines at the top, white space at the end; keeps the indentation of the first line, which code needs. */
 function trimBlock(text: string): string {
   return text.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
 }
+
+// What is longer is no name, and would crowd out the rows that it goes with.
+const CAPTION_CHARS = 300;
+const HEADER_CHARS = 1_000;
+const CAPTION = /^(?:table|tab\.|exhibit|schedule|tabelle|tableau|tabla|tabella)\s*[\dIVXLC]+\b|:$/i;
 
 /**
  * The one way by which text enters a `ParsedDocument`: offsets are counted here and nowhere else, so that
@@ -39,8 +47,13 @@ export class TextBuilder {
 
   constructor(private readonly bounds: ReadBounds) {}
 
+  /** How many blocks there are so far. */
+  get count(): number {
+    return this.blocks.length;
+  }
+
   get isEmpty(): boolean {
-    return this.blocks.length === 0;
+    return this.count === 0;
   }
 
   /** The text of the first level-1 heading, or null; with `lastPage`, only if it stands no later than there. */
@@ -73,6 +86,34 @@ export class TextBuilder {
     this.parts.push(text);
     this.blocks.push(block);
     this.length = end;
+  }
+
+  /** Appends a table; its caption as a paragraph before it, unless the paragraph that stands there names the table. */
+  addTable({ caption = '', header, rows }: TableText): void {
+    const count = this.blocks.length;
+    this.add('paragraph', caption);
+    const named = this.blocks.length > count ? this.short(this.blocks.at(-1)) : this.captionAbove();
+    const head = solidLines(header);
+    const body = solidLines(rows);
+    const before = this.blocks.length;
+    this.add('table', [...head, ...body].join('\n'));
+    const table = this.blocks[before];
+    if (!table) return;
+    if (named) table.caption = { start: named.start, end: named.end };
+    const headerChars = head.join('\n').length;
+    if (headerChars > 0 && headerChars <= HEADER_CHARS && body.length > 0)
+      table.header = { start: table.start, end: table.start + headerChars };
+  }
+
+  /** "Table 3: Tides", or "The ports are:", right above and on the same page. */
+  private captionAbove(): Block | undefined {
+    const last = this.short(this.blocks.at(-1));
+    if (last?.kind !== 'paragraph' || last.page !== (this.pages.at(-1)?.page ?? null)) return undefined;
+    return CAPTION.test(this.parts.at(-1) ?? '') ? last : undefined;
+  }
+
+  private short(block: Block | undefined): Block | undefined {
+    return block && block.end - block.start <= CAPTION_CHARS ? block : undefined;
   }
 
   /** Throws `cell_limit` when all tables together hold more cells than the bounds. */
