@@ -6,7 +6,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Config, readConfig } from '../../src/config.js';
 import { ParserPool } from '../../src/ingestion/parsers/parser-pool.js';
 
@@ -147,6 +147,13 @@ describe('a parser process', () => {
 });
 
 describe.skipIf(process.platform !== 'linux')('a service that was killed', () => {
+  // Folders of their own: whatever starts elsewhere on this machine meanwhile sweeps the common one.
+  beforeAll(async () => void vi.stubEnv('TMPDIR', await mkdtemp(join(tmpdir(), 'lectern-orphans-'))));
+  afterAll(async () => {
+    await rm(tmpdir(), { recursive: true });
+    vi.unstubAllEnvs();
+  });
+
   it('leaves no process, busy or not, and its folders are swept by the next one', async () => {
     const service = spawn(process.execPath, ['--input-type=module', '-e', orphaning()], {
       stdio: ['ignore', 'pipe', 'inherit'],
