@@ -7,12 +7,12 @@ export class ChunkingDto {
     optional: true,
     min: 100,
     max: 8000,
-    default: 1000,
+    default: 1100,
     description: 'Chunks grow up to this many characters.',
   })
   targetChars?: number;
 
-  @IntegerField({ optional: true, min: 100, max: 16_000, default: 1600, description: 'No chunk is longer than this.' })
+  @IntegerField({ optional: true, min: 100, max: 16_000, default: 1300, description: 'No chunk is longer than this.' })
   maxChars?: number;
 }
 

@@ -9,6 +9,19 @@ const space = 0x20;
 // Grams are counted by hash, in so many places: of the 15,000 or so of a sample, one in twenty shares its place.
 const places = 1 << 18;
 
+const word = 1;
+const unspaced = 2;
+
+// By code unit (lower case), coarsely and fast: a regular expression for each word took longer than everything else.
+const kinds = Uint8Array.from({ length: 1 << 16 }, (_, unit) => {
+  if (unit < 0x80) return (unit >= 0x61 && unit <= 0x7a) || (unit >= 0x30 && unit <= 0x39) ? word : 0;
+  if (unit < 0xc0) return unit === 0xaa || unit === 0xb5 || unit === 0xba ? word : 0;
+  if (unit >= 0x0e00 && unit <= 0x0e7f) return unspaced; // Thai
+  if (unit >= 0x2000 && unit <= 0x2bff) return 0; // punctuation, arrows, symbols
+  if (unit >= 0x3000 && unit <= 0x303f) return 0; // punctuation of Chinese and Japanese
+  return unit >= 0x3040 && unit <= 0x9fff ? unspaced : word; // kana and Han
+});
+
 /** In how many texts of a sample each character gram stands: what makes some of a question's grams telling. */
 export interface GramStatistics {
   texts: number;
@@ -70,11 +83,11 @@ export function gramScores(question: string, texts: readonly string[], statistic
 function forEachGram(text: string, visit: (gram: number) => void): void {
   const units = text.normalize('NFKC').toLowerCase();
   for (let start = 0; start < units.length;) {
-    const kind = kindOf(units.charCodeAt(start));
+    const kind = kinds[units.charCodeAt(start)];
     let end = start + 1;
-    while (end < units.length && kindOf(units.charCodeAt(end)) === kind) end += 1;
-    if (kind === 'word') gramsOfWord(units, start, end, visit);
-    if (kind === 'unspaced') gramsOfRun(units, start, end, visit);
+    while (end < units.length && kinds[units.charCodeAt(end)] === kind) end += 1;
+    if (kind === word) gramsOfWord(units, start, end, visit);
+    else if (kind === unspaced) gramsOfRun(units, start, end, visit);
     start = end;
   }
 }
@@ -99,18 +112,4 @@ function gramsOfRun(units: string, start: number, end: number, visit: (gram: num
       hash = Math.imul(hash ^ units.charCodeAt(place), 0x01000193);
     visit(hash >>> 0);
   }
-}
-
-/** By code unit, coarsely and fast: a regular expression for each word took longer than everything else. */
-function kindOf(unit: number): 'word' | 'unspaced' | 'between' {
-  if (unit < 0x80) {
-    const letter = unit >= 0x61 && unit <= 0x7a; // lower case by now
-    return letter || (unit >= 0x30 && unit <= 0x39) ? 'word' : 'between';
-  }
-  if (unit < 0xc0) return unit === 0xaa || unit === 0xb5 || unit === 0xba ? 'word' : 'between';
-  if (unit >= 0x0e00 && unit <= 0x0e7f) return 'unspaced'; // Thai
-  if (unit >= 0x2000 && unit <= 0x2bff) return 'between'; // punctuation, arrows, symbols
-  if (unit >= 0x3000 && unit <= 0x303f) return 'between';
-  if (unit >= 0x3040 && unit <= 0x9fff) return 'unspaced'; // kana and Han
-  return 'word';
 }
