@@ -45,7 +45,7 @@ try {
   /** @param {string} id */
   const ready = async (id) => {
     while ((await client.get(`${documents}/${id}`)).status !== 'ready')
-      await new Promise((done) => setTimeout(done, 50));
+      await new Promise((done) => setTimeout(done, 250)); // not so often that asking is a load itself
   };
   /** @param {number} ms */
   const searches = async (ms) => {

@@ -36,9 +36,6 @@ export const purgeJob = defineJob<{ documentId: string }>({
   key: ({ documentId }) => documentId,
 });
 
-// How often another worker may be quicker with the same revision before the rest is left to its own reminders.
-const picks = 10;
-
 // Long enough for a burst of uploads to share a version, short enough to go unnoticed after a single one.
 const publishDelayMs = 100;
 
@@ -69,9 +66,12 @@ export class IngestionJobs {
 
   @Handles(ingestJob)
   async ingest(_reminder: { revisionId: string }): Promise<void> {
-    for (let pick = 0; pick < picks; pick++) {
-      const revisionId = await this.turns.next();
-      if (revisionId === null || (await this.ingestion.ingest(revisionId))) return;
+    // Workers that look at the same moment see the same one next. Who comes second goes on to another: each reminder is for
+    // one revision, and one that ended without any would leave one waiting for the sweep.
+    const tried: string[] = [];
+    for (let next = await this.turns.next(); next !== null; next = await this.turns.next(tried)) {
+      if (await this.ingestion.ingest(next)) return;
+      tried.push(next);
     }
   }
 

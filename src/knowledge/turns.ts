@@ -17,9 +17,10 @@ export class Turns {
 
   /**
    * Gives the next tenant its turn. Nothing is locked or leased by it: two callers may get the same answer.
-   * @returns the id of the revision to work on next, or null when nothing is due
+   * @param tried what the caller was given before and could not have: another worker was quicker
+   * @returns the id of the revision to work on next, or null when nothing else is due
    */
-  async next(): Promise<string | null> {
+  async next(tried: readonly string[] = []): Promise<string | null> {
     return this.database.asSystem(async (tx) => {
       // The tenants that have work, one index probe each: their backlogs are not read.
       const turn = await tx.row<{ tenant_id: string; id: string }>(
@@ -34,13 +35,14 @@ export class Turns {
            join tenant t on t.id = w.tenant_id
            cross join lateral (
              select r.id from revision r join document d on d.id = r.document_id and d.deleted_at is null
-             where r.tenant_id = w.tenant_id and r.${unfinished} and ${due} order by r.created_at limit 1
+             where r.tenant_id = w.tenant_id and r.${unfinished} and ${due} and r.id <> all($1::uuid[]) order by r.created_at limit 1
            ) oldest
            cross join lateral (
              select count(*) as held from revision h
              where h.tenant_id = w.tenant_id and h.lane = 'fast' and h.lease_token is not null and h.lease_expires_at > now()
            ) work
          order by work.held, t.served_at nulls first limit 1`,
+        [tried],
       );
       if (!turn) return null;
       await tx.run('update tenant set served_at = clock_timestamp() where id = $1', [turn.tenant_id]);

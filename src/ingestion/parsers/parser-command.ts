@@ -42,7 +42,7 @@ export function spawnParser(folder: string, heapMb: number, entry = entryOfParse
 /** Before it has threads of its own, which inherit this. Not everywhere allowed, and not needed to be correct. */
 function yieldToRequests(child: ChildProcess): void {
   try {
-    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW - 9);
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW - 4);
   } catch {
     // it competes with requests on equal terms, then
   }
