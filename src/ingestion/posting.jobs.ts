@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { UnreadMetadata } from '../knowledge/document-terms.js';
+import { UnreadDocuments } from '../knowledge/document-terms.js';
 import { Postings } from '../knowledge/postings.js';
 import { SegmentMerging } from '../knowledge/segment-merging.js';
 import { defineJob } from '../platform/jobs/definition.js';
@@ -20,7 +20,7 @@ export class PostingJobs {
     private readonly queue: JobQueue,
     private readonly postings: Postings,
     private readonly merging: SegmentMerging,
-    private readonly unread: UnreadMetadata,
+    private readonly unread: UnreadDocuments,
   ) {}
 
   @Handles(mergeJob)
@@ -34,14 +34,21 @@ export class PostingJobs {
   }
 
   @Sweep(60_000)
-  async readMetadata(): Promise<void> {
+  async readDocuments(): Promise<void> {
     while ((await this.unread.read(200)) === 200);
   }
 
   @Sweep(60_000)
   async rebuildMissing(): Promise<void> {
-    for (const { tenantId, indexId, revisionId } of await this.postings.missing(200)) {
-      await this.postings.rebuild({ tenantId }, indexId, revisionId);
+    for (
+      let missing = await this.postings.missing(200);
+      missing.length > 0;
+      missing = await this.postings.missing(200)
+    ) {
+      for (const { tenantId, indexId, revisionId } of missing) {
+        await this.postings.rebuild({ tenantId }, indexId, revisionId);
+      }
+      if (missing.length < 200) return;
     }
   }
 }

@@ -20,9 +20,9 @@ function values(value: unknown): string[] {
   return Object.values(value).flatMap(values);
 }
 
-/** Documents that were there before metadata was read. */
+/** Documents that were there before metadata was read, or whose words were read by other rules. */
 @Injectable()
-export class UnreadMetadata {
+export class UnreadDocuments {
   constructor(private readonly database: Database) {}
 
   /** @returns how many were read; fewer than `limit`: these were the last */
@@ -35,12 +35,13 @@ export class UnreadMetadata {
     );
     for (const { id, tenantId } of unread) {
       await this.database.as({ tenantId }, async (tx) => {
-        const row = await tx.row<{ metadata: Record<string, unknown> }>(
-          'select metadata from document where id = $1 for update',
+        const row = await tx.row<{ title: string; metadata: Record<string, unknown> }>(
+          'select title, metadata from document where id = $1 for update',
           [id],
         );
-        if (row)
-          await tx.run('update document set metadata_terms = $2 where id = $1', [id, metadataTerms(row.metadata)]);
+        if (!row) return;
+        const read = [titleTerms(row.title), metadataTerms(row.metadata)];
+        await tx.run('update document set title_terms = $2, metadata_terms = $3 where id = $1', [id, ...read]);
       });
     }
     return unread.length;

@@ -7,7 +7,7 @@ import { DocumentsController } from './documents.controller.js';
 import { Indexes } from './indexes.js';
 import { KnowledgeBases } from './knowledge-bases.js';
 import { KnowledgeBasesController } from './knowledge-bases.controller.js';
-import { UnreadMetadata } from './document-terms.js';
+import { UnreadDocuments } from './document-terms.js';
 import { Postings } from './postings.js';
 import { Revisions } from './revisions.js';
 import { SegmentMerging } from './segment-merging.js';
@@ -27,10 +27,10 @@ import { Versions } from './versions.js';
     Indexes,
     Chunks,
     Postings,
-    UnreadMetadata,
+    UnreadDocuments,
     SegmentMerging,
     Versions,
   ],
-  exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadMetadata, SegmentMerging],
+  exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadDocuments, SegmentMerging],
 })
 export class KnowledgeModule {}
