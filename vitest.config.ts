@@ -8,9 +8,11 @@ const built = fileURLToPath(new URL('./dist/', import.meta.url));
 // metadata that only breaks once compiled.
 const alias = [{ find: /^(?:\.\.\/)+src\//, replacement: built }];
 
-// What touches no outside engine is not run a second time beside one: the embedded engine's own faults, and hostile files,
+// What touches no outside engine is not run a second time beside one: the embedded engine's own faults, units, and files,
 // which end in the parsers' processes.
-const embeddedOnly = ['embedded*', 'parser-*', 'hostile-*'].map((name) => `test/faults/${name}.test.ts`);
+const embeddedOnly = ['faults/embedded*', 'faults/parser-*', 'faults/hostile-*', 'contract/parsers*', 'unit/**/*'].map(
+  (name) => `test/${name}.test.ts`,
+);
 
 const suite = (name: string, timeout: number) => ({
   resolve: { alias },

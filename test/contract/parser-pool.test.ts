@@ -95,7 +95,7 @@ describe('the pool of parser processes', () => {
 
   it('names a full heap as memory, not as a crash', async () => {
     const long = `${'| a '.repeat(40)}|\n${'|---'.repeat(40)}|\n${`${'| cell '.repeat(40)}|\n`.repeat(20_000)}`;
-    await expect(parse('heap.md', long, { heapMb: 24, rssMb: 4_000 })).rejects.toMatchObject({ code: 'parser_memory' });
+    await expect(parse('heap.md', long, { heapMb: 48, rssMb: 4_000 })).rejects.toMatchObject({ code: 'parser_memory' });
   });
 
   it('does not blame a file that is not there', async () => {

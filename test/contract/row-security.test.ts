@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkTenantWall } from '../../src/access/wall.js';
-import { made, makeBase, makeDocument, makeTenant, type Tenant } from './callers.js';
-import { type Service, startService } from './harness.js';
+import { made, makeBase, makeDocument, makeTenant, type Tenant } from '../service/callers.js';
+import { type Service, startService } from '../service/harness.js';
 
 let service: Service;
 let own: Tenant;
