@@ -1,6 +1,7 @@
 import { PermanentFailure } from '../errors.js';
-import { type Chunks, contextHash, inContext, type Passage, vectorLiteral } from '../knowledge/chunks.js';
+import { type Chunks, contextHash, inContext, type Passage } from '../knowledge/chunks.js';
 import type { LeasedRevision, Revisions } from '../knowledge/revisions.js';
+import { packVector } from '../knowledge/vector-format.js';
 import { boundary } from '../platform/boundary.js';
 import type { EmbeddingModel } from '../platform/models/embedder.js';
 import type { Embedded } from '../platform/models/isolate.js';
@@ -36,11 +37,11 @@ export async function embedPassages(
     await boundary('vectors.had', revision.documentId);
     for (const [place, vector] of made.entries()) {
       const passage = missing[place];
-      if (passage) vectors.set(key(passage), { literal: vectorLiteral(vector), own: true });
+      if (passage) vectors.set(key(passage), { packed: packVector(vector), own: true });
     }
     const stored = batch.filter((passage) => vectors.has(key(passage)));
-    const literals = stored.map((passage) => vectors.get(key(passage))?.literal ?? '');
-    await chunks.stage(revision, indexId, stored, literals);
+    const packed = stored.flatMap((passage) => vectors.get(key(passage))?.packed ?? []);
+    await chunks.stage(revision, indexId, stored, packed);
     await revisions.advance(revision, 'embedding', start + stored.length, passages.length);
     if (spoiled) throw failure(missing[spoiled.place], passages.length, spoiled);
     cost.embedded += paid.length;

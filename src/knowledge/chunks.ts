@@ -3,10 +3,11 @@ import { Injectable } from '@nestjs/common';
 import pgvector from 'pgvector';
 import { v5 } from 'uuid';
 import { boundary } from '../platform/boundary.js';
-import { Database } from '../platform/database.js';
+import { Database, type Transaction } from '../platform/database.js';
 import { mapInSlices } from '../platform/slices.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
 import { terms } from './terms.js';
+import { packVectors } from './vector-format.js';
 
 /** A passage as it was cut: `text` stands at [start, end) of the revision's stored text. */
 export interface Passage {
@@ -27,15 +28,17 @@ export const contextHash = (passage: Passage): Buffer => createHash('sha256').up
 /** The id follows from what the chunk is, so that doing it again after a crash writes the same row. */
 export const chunkId = (revisionId: string, ordinal: number): string => v5(`${ordinal}`, revisionId);
 
-/** A vector that need not be bought: a pgvector literal. `own`: an attempt at this very revision, since killed, paid for it. */
+/** A vector that need not be bought, packed. `own`: an attempt at this very revision, since killed, paid for it. */
 interface KnownVector {
-  literal: string;
+  packed: Buffer;
   own: boolean;
 }
 
 /** Chunks while no version shows them yet: written under the revision's lease, invisible until published. */
 @Injectable()
 export class Chunks {
+  private typeOfVector: number | null = null;
+
   constructor(
     private readonly database: Database,
     private readonly revisions: Revisions,
@@ -68,7 +71,7 @@ export class Chunks {
   ): Promise<Map<string, KnownVector>> {
     const rows = await this.database.as(revision, (tx) =>
       tx.rows<{ hash: string } & KnownVector>(
-        `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, v.embedding::text as literal, c.revision_id = $3 as own
+        `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, vector_send(v.embedding) as packed, c.revision_id = $3 as own
          from chunk c join chunk_vector v on v.index_id = c.index_id and v.chunk_id = c.id
          where c.index_id = $1 and c.text_hash = any($2::bytea[]) order by c.text_hash, own`,
         [indexId, passages.map(contextHash), revision.id],
@@ -90,10 +93,10 @@ export class Chunks {
   }
 
   /**
-   * Stores passages with their vectors (pgvector literals, in order), over those of an attempt that was killed.
+   * Stores passages with their vectors (packed, in order), over those of an attempt that was killed.
    * @throws LeaseLost
    */
-  async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: string[]): Promise<void> {
+  async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: Buffer[]): Promise<void> {
     const rows = await mapInSlices(passages, (passage) => toRow(revision, passage));
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'leases = leases', []);
@@ -110,11 +113,17 @@ export class Chunks {
       await boundary('chunks.half-stored', revision.documentId);
       await tx.run(
         `insert into chunk_vector (index_id, chunk_id, tenant_id, embedding)
-         select $1, id, $2, embedding::vector from unnest($3::uuid[], $4::text[]) as r(id, embedding)
+         select $1, id, $2, embedding from unnest($3::uuid[], $4::vector[]) as r(id, embedding)
          on conflict (index_id, chunk_id) do update set embedding = excluded.embedding`,
-        [indexId, revision.tenantId, rows.map(({ id }) => id), vectors],
+        [indexId, revision.tenantId, rows.map(({ id }) => id), packVectors(vectors, await this.vectorType(tx))],
       );
     });
+  }
+
+  private async vectorType(tx: Transaction): Promise<number> {
+    this.typeOfVector ??= (await tx.row<{ oid: number }>(`select 'vector'::regtype::oid as oid`))?.oid ?? null;
+    if (this.typeOfVector === null) throw new Error('the database knows no vectors');
+    return this.typeOfVector;
   }
 }
 
