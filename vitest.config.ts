@@ -22,8 +22,9 @@ const suite = (name: string, timeout: number) => ({
     exclude: process.env['DATABASE_URL'] ? embeddedOnly : [],
     testTimeout: timeout,
     hookTimeout: 60_000,
-    // One import of the service for all files of a worker, which takes a second each: but not where its state is broken.
-    isolate: name === 'faults',
+    // One import of the service for all files of a worker, which takes a second each: but not where its state is broken, nor
+    // where a test defines jobs of its own, which no other service handles.
+    isolate: name !== 'service' && name !== 'unit',
     ...(name === 'service' ? { globalSetup: 'test/template.setup.ts' } : {}),
   },
 });
