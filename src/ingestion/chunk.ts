@@ -21,9 +21,12 @@ const SECTION_CHARS = 200;
 export function* passagesOf(parsed: ParsedDocument, ruler: Ruler): Generator<Passage> {
   let ordinal = 0;
   for (const group of groupBlocks(parsed)) {
+    const { section, page, blocks } = group;
+    let at = 0;
     for (const { start, end } of packGroup(parsed.text, group, ruler)) {
-      const { section, page } = group;
-      yield { ordinal: ordinal++, section, page, start, end, text: parsed.text.slice(start, end) };
+      while ((blocks[at + 1]?.start ?? Infinity) <= start) at += 1;
+      const lead = leadOf(parsed.text, blocks[at], start);
+      yield { ordinal: ordinal++, section, page, start, end, lead, text: parsed.text.slice(start, end) };
     }
   }
 }
@@ -66,6 +69,14 @@ function sectionTitle(text: string, { start, end }: Block): string {
     .slice(0, SECTION_CHARS)
     .replace(/[\ud800-\udbff]$/, '')
     .trimEnd();
+}
+
+/** What a passage that begins at `start`, in this block, needs of the table's caption and header: what stands before it. */
+function leadOf(text: string, block: Block | undefined, start: number): string | null {
+  const before = [block?.caption, block?.header].flatMap((span) =>
+    span && span.start < start ? text.slice(span.start, Math.min(span.end, start)).trim() : [],
+  );
+  return before.length === 0 ? null : before.join('\n');
 }
 
 /** A span with its size, which is summed piece by piece: measuring what grows again and again would take for ever. */

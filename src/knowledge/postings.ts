@@ -49,7 +49,7 @@ export class Postings {
   async rebuild(scope: TenantScope, indexId: number, revisionId: string): Promise<void> {
     const stored = await this.database.as(scope, (tx) =>
       tx.rows<Passage & { document_id: string }>(
-        `select document_id, ordinal, section, page, start_offset as start, end_offset as "end", text from chunk
+        `select document_id, ordinal, section, page, start_offset as start, end_offset as "end", lead, text from chunk
          where index_id = $1 and revision_id = $2 order by ordinal`,
         [indexId, revisionId],
       ),

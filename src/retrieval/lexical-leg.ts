@@ -92,7 +92,7 @@ async function readTexts(tx: Transaction, permitted: Permitted, ids: string[]): 
   const parameters = [...permitted.parameters];
   const wanted = `$${parameters.push([...new Set(ids)])}::uuid[]`;
   const rows = await tx.rows<{ id: string; words: string }>(
-    `select c.id, concat_ws(E'\\n', d.title, array_to_string(c.section, E'\\n'), c.text) as words
+    `select c.id, concat_ws(E'\\n', d.title, array_to_string(c.section, E'\\n'), c.lead, c.text) as words
      from chunk c join document d on d.id = c.document_id
      where c.index_id = ${permitted.indexId} and c.id = any(${wanted}) and c.visible @> ${permitted.version} and ${permitted.condition}`,
     parameters,
