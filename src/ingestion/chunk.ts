@@ -1,5 +1,6 @@
 import type { Passage } from '../knowledge/chunks.js';
 import { type ChunkSizes, defaultChunking } from '../knowledge/pipeline.js';
+import { quarters, type Reading } from '../platform/models/tokens.js';
 import type { Block, ParsedDocument } from './parsers/parsed.js';
 import { type Ruler, rulerOf } from './ruler.js';
 import { type Span, splitBlock, trimmed } from './split-block.js';
@@ -32,8 +33,12 @@ export function* passagesOf(parsed: ParsedDocument, ruler: Ruler): Generator<Pas
 }
 
 /** All of them at once. */
-export function chunk(parsed: ParsedDocument, sizes: ChunkSizes = defaultChunking): Passage[] {
-  return [...passagesOf(parsed, rulerOf(sizes))];
+export function chunk(
+  parsed: ParsedDocument,
+  sizes: ChunkSizes = defaultChunking,
+  reading: Reading = { tokens: quarters, maxTokens: Infinity },
+): Passage[] {
+  return [...passagesOf(parsed, rulerOf(sizes, reading))];
 }
 
 function* groupBlocks({ text, blocks }: ParsedDocument): Generator<Group> {

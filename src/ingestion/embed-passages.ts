@@ -1,5 +1,5 @@
 import { PermanentFailure } from '../errors.js';
-import { type Chunks, contextHash, inContext, type Passage } from '../knowledge/chunks.js';
+import { type Chunks, contextHash, embeddedText, inContext, type Passage } from '../knowledge/chunks.js';
 import type { LeasedRevision, Revisions } from '../knowledge/revisions.js';
 import { packVector } from '../knowledge/vector-format.js';
 import { boundary } from '../platform/boundary.js';
@@ -28,12 +28,13 @@ export async function embedPassages(
   { chunks, revisions }: { chunks: Chunks; revisions: Revisions },
 ): Promise<Cost> {
   const cost = { embedded: 0, characters: 0 };
+  const reading = await model.reading();
   for (let start = 0; start < passages.length; start += batchSize) {
     const batch = passages.slice(start, start + batchSize);
     const vectors = await chunks.knownVectors(revision, indexId, batch);
     const missing = batch.filter((passage) => !vectors.has(key(passage)));
     const paid = batch.filter((passage) => vectors.get(key(passage))?.own !== false);
-    const { vectors: made, spoiled } = await model.embed(missing.map(inContext));
+    const { vectors: made, spoiled } = await model.embed(missing.map((passage) => embeddedText(passage, reading)));
     await boundary('vectors.had', revision.documentId);
     for (const [place, vector] of made.entries()) {
       const passage = missing[place];

@@ -107,7 +107,8 @@ export class Ingestion {
     await boundary('parse.kept', revision.documentId);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
-    const passages = await mapInSlices(passagesOf(parsed, rulerOf(revision.pipeline.chunking)), (passage) => passage);
+    const ruler = rulerOf(revision.pipeline.chunking, await model.reading());
+    const passages = await mapInSlices(passagesOf(parsed, ruler), (passage) => passage);
     if (passages.length > this.config.parser.chunks) throw tooManyPassages(this.config.parser.chunks);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();

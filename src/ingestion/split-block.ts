@@ -37,11 +37,14 @@ function* lines(text: string, { start, end }: Span): Generator<Span> {
   }
 }
 
-/** A line that goes on in lower case goes on with the sentence of the line before, whatever the segmenter thinks. */
+// To the segmenter every line's end is a sentence's. One that only wraps has a long line before it and a small letter
+// behind it, and parts no rows of a table.
+const wrap = /\n(?<=[^\n|]{40}\n)(?=\p{Ll}[^\n|]*(?:\n|$))/gu;
+
 function* sentencesIn(text: string, { start, end }: Span): Generator<Span> {
   for (let from = start; from < end;) {
     const to = windowEnd(text, from, end);
-    const unwrapped = text.slice(from, to).replaceAll(/\n(?=\p{Ll})/gu, ' ');
+    const unwrapped = text.slice(from, to).replaceAll(wrap, ' ');
     let next = from;
     for (const { index, segment } of sentences.segment(unwrapped)) {
       // The last one of a window may only be the beginning of a sentence: the next window begins with it.

@@ -4,6 +4,7 @@ import pgvector from 'pgvector';
 import { v5 } from 'uuid';
 import { boundary } from '../platform/boundary.js';
 import { Database, type Transaction } from '../platform/database.js';
+import { fits, type Reading } from '../platform/models/tokens.js';
 import { mapInSlices } from '../platform/slices.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
 import { terms } from './terms.js';
@@ -23,12 +24,20 @@ export interface Passage {
   text: string;
 }
 
+const contextOf = ({ section, lead }: Passage): string[] => [...section, ...(lead?.split('\n') ?? [])];
+
 /**
  * What is embedded and searched for a passage: its headings give words like "it" their subject, its lead gives figures
  * their columns. Neither is ever quoted.
  */
-export const inContext = ({ section, lead, text }: Passage): string =>
-  [...section, ...(lead === null ? [] : [lead]), text].join('\n');
+export const inContext = (passage: Passage): string => [...contextOf(passage), passage.text].join('\n');
+
+/** The same, as far as the model takes it: first what stands farthest from the text is left out. */
+export function embeddedText(passage: Passage, reading: Reading): string {
+  const lines = [...contextOf(passage), passage.text];
+  while (lines.length > 1 && !fits(reading, lines.join('\n'))) lines.shift();
+  return lines.join('\n');
+}
 
 /** Two passages with the same hash have the same vector: it is copied, not bought again. */
 export const contextHash = (passage: Passage): Buffer => createHash('sha256').update(inContext(passage)).digest();

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { type Principal, visibleTo } from '../access/principal.js';
-import { ApiError, notFound } from '../errors.js';
+import { ApiError, invalidField, notFound } from '../errors.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
-import { defaultChunking, type Pipeline } from './pipeline.js';
+import { chunkSizes, type ChunkWish, type Pipeline } from './pipeline.js';
 
 export interface KnowledgeBase {
   id: string;
@@ -63,14 +63,11 @@ export class KnowledgeBases {
     private readonly embedder: Embedder,
   ) {}
 
-  /** @throws ApiError already_exists when the tenant has a base of this name */
-  async create(principal: Principal, wish: { name: string; chunking?: Partial<Pipeline['chunking']> }) {
-    const targetChars = wish.chunking?.targetChars ?? defaultChunking.targetChars;
-    const maxChars = Math.max(wish.chunking?.maxChars ?? defaultChunking.maxChars, targetChars);
-    const pipeline: Pipeline = {
-      chunking: { targetChars, maxChars },
-      embedding: { model: this.embedder.preferred.name },
-    };
+  /** @throws ApiError already_exists when the tenant has a base of this name, validation_failed for sizes in two units */
+  async create(principal: Principal, wish: { name: string; chunking?: ChunkWish }) {
+    const chunking = chunkSizes(wish.chunking);
+    if (!chunking) throw invalidField('pipeline.chunking', 'gives sizes in tokens or in characters, not in both');
+    const pipeline: Pipeline = { chunking, embedding: { model: this.embedder.preferred.name } };
     const id = newId();
     const made = await this.database.as(principal, async (tx) => {
       const count = await tx.run(

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.js';
 import { chunk } from '../../src/ingestion/chunk.js';
 import type { Passage } from '../../src/knowledge/chunks.js';
-import { defaultChunking } from '../../src/knowledge/pipeline.js';
 import type { Block, BlockKind, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
 import { TextBuilder } from '../../src/ingestion/parsers/text-builder.js';
 
@@ -92,8 +91,12 @@ describe('chunk', () => {
   });
 
   it('does not take the end of a wrapped line for the end of a sentence', () => {
-    const wrapped = sentence.replace('jumps ', 'jumps\n').replace('near ', 'near\n').repeat(60);
+    const wrapped = sentence.repeat(60).replaceAll(/(.{60}\S*) /g, '$1\n');
+    expect(wrapped.split('\n').length).toBeGreaterThan(40);
     for (const { text } of chunk(documentOf(['paragraph', wrapped]))) expect(text).toMatch(/^The [^]*bank\.$/);
+    const rows = Array.from({ length: 60 }, (_, row) => `net income of the year before taxes in millions | ${row}`);
+    const found = texts(chunk(documentOf(['paragraph', rows.join('\n')])));
+    expect(found.flatMap((text) => text.split('\n'))).toEqual(rows);
   });
 
   it('cuts what has no sentence inside, and never within a surrogate pair', () => {
@@ -111,16 +114,16 @@ describe('chunk', () => {
     expect(chunk({ title: null, text: '', blocks: [], pages: [] })).toEqual([]);
   });
 
-  it('cuts 20 million characters without a blank line in seconds', () => {
+  it('cuts 20 million characters without a blank line in seconds of computing', { timeout: 60_000 }, () => {
     const parsed = documentOf(['paragraph', sentence.repeat(310_000)]);
-    const started = performance.now();
+    const before = process.cpuUsage();
     expect(chunk(parsed).length).toBeGreaterThan(10_000);
-    expect(performance.now() - started).toBeLessThan(4_000);
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(10);
   });
 
   it('keeps its promises for any document', () => {
     expect.hasAssertions();
-    for (let seed = 1; seed <= 200; seed += 1) expectToKeepPromises(randomDocument(seed), seed);
+    for (let seed = 1; seed <= 100; seed += 1) expectToKeepPromises(randomDocument(seed), seed);
   });
 });
 
@@ -154,7 +157,7 @@ function randomDocument(seed: number): ParsedDocument {
 }
 
 function expectToKeepPromises(parsed: ParsedDocument, seed: number): void {
-  const sizes = seed % 3 === 0 ? { targetChars: 80, maxChars: 120 } : defaultChunking;
+  const sizes = seed % 3 === 0 ? { targetChars: 80, maxChars: 120 } : { targetChars: 1100, maxChars: 1300 };
   const chunks = chunk(parsed, sizes);
   let end = 0;
   for (const [index, one] of chunks.entries()) {
