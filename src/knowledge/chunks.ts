@@ -129,10 +129,16 @@ export class Chunks {
       );
       await boundary('chunks.half-stored', revision.documentId);
       await tx.run(
-        `insert into chunk_vector (index_id, chunk_id, tenant_id, embedding)
-         select $1, id, $2, embedding from unnest($3::uuid[], $4::vector[]) as r(id, embedding)
+        `insert into chunk_vector (index_id, chunk_id, tenant_id, revision_id, embedding)
+         select $1, id, $2, $5, embedding from unnest($3::uuid[], $4::vector[]) as r(id, embedding)
          on conflict (index_id, chunk_id) do update set embedding = excluded.embedding`,
-        [indexId, revision.tenantId, rows.map(({ id }) => id), packVectors(vectors, await this.vectorType(tx))],
+        [
+          indexId,
+          revision.tenantId,
+          rows.map(({ id }) => id),
+          packVectors(vectors, await this.vectorType(tx)),
+          revision.id,
+        ],
       );
     });
   }
