@@ -62,13 +62,14 @@ function rated(passage: PromptPassage, question: string): Candidate[] {
   );
   const all = sentences(passage.text);
   // A passage that goes on with a table begins with a row that is no head: its lead holds that.
-  const tableHead = passage.lead === null ? all.find(({ text }) => text.includes(' | ')) : undefined;
+  const lead = passage.lead?.includes(' | ') ? passage.lead : null;
+  const tableHead = lead === null ? all.find(({ text }) => text.includes(' | ')) : undefined;
   return all
     .filter((sentence) => sentence !== tableHead || /\d/.test(sentence.text))
     .filter(({ text }) => !passage.section.includes(text) && (/\d/.test(text) || text.split(/\s+/).length >= 4))
     .map((sentence) => {
       // A row of a table says what its head says of each column.
-      const head = sentence.text.includes(' | ') ? (tableHead?.text ?? passage.lead ?? '') : '';
+      const head = sentence.text.includes(' | ') ? (lead ?? tableHead?.text ?? '') : '';
       const own = coverage(about, sentence.text, head);
       const number = /\d/.test(sentence.text) ? (wantsNumber ? 0.15 : 0.05) : 0;
       return { ...sentence, passage, score: own === 0 ? 0 : own + around / 2 + number - passage.marker * 0.02 };
