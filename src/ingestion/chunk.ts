@@ -21,8 +21,11 @@ const SECTION_CHARS = 200;
  */
 export function* passagesOf(parsed: ParsedDocument, ruler: Ruler): Generator<Passage> {
   let ordinal = 0;
+  let before: Block | undefined;
   for (const group of groupBlocks(parsed)) {
     const { section, page, blocks } = group;
+    blocks[0] = continued(parsed.text, before, blocks[0]!);
+    before = blocks.at(-1);
     let at = 0;
     for (const { start, end } of packGroup(parsed.text, group, ruler)) {
       while ((blocks[at + 1]?.start ?? Infinity) <= start) at += 1;
@@ -74,6 +77,21 @@ function sectionTitle(text: string, { start, end }: Block): string {
     .slice(0, SECTION_CHARS)
     .replace(/[\ud800-\udbff]$/, '')
     .trimEnd();
+}
+
+/** A table that a page begins with and that has no header goes on with the table before it if it has as many columns. */
+function continued(text: string, before: Block | undefined, block: Block): Block {
+  if (block.kind !== 'table' || block.header || !before?.header || before.page === block.page) return block;
+  const { header, caption } = before;
+  if (columns(text, header.end - 1) !== columns(text, block.start)) return block;
+  return { ...block, header, ...(caption ? { caption } : {}) };
+}
+
+/** How many cells the row has that stands there. */
+function columns(text: string, at: number): number {
+  const end = text.indexOf('\n', at);
+  const row = text.slice(text.lastIndexOf('\n', at) + 1, end < 0 ? undefined : end);
+  return row.split('|').length;
 }
 
 /** What a passage that begins at `start`, in this block, needs of the table's caption and header: what stands before it. */

@@ -45,6 +45,38 @@ describe('chunks of a table', () => {
     expect(chunks.map(({ lead }) => lead)).toEqual(chunks.map(() => null));
   });
 
+  it('that goes on at the top of the next page carry what it began with', () => {
+    const document = builder();
+    document.startPage(1);
+    document.addTable({ caption, header: [header], rows: rows.slice(0, 3) });
+    for (const page of [2, 3]) {
+      document.startPage(page);
+      document.addTable({ header: [], rows: rows.slice(3 * page, 3 * page + 3) });
+    }
+    document.add('paragraph', 'All heights are above chart datum.');
+    const lead = `${caption}\n${header}`;
+    expect(chunk(document.finish(null)).map((one) => one.lead)).toEqual([null, lead, lead]);
+  });
+
+  it.each<[string, (document: TextBuilder) => void]>([
+    ['has other columns', (document) => document.addTable({ header: [], rows: ['a | b', 'c | d'] })],
+    ['has a header of its own', (document) => document.addTable({ header: ['A | B | C'], rows: ['1 | 2 | 3'] })],
+    [
+      'does not begin the page',
+      (document) => {
+        document.add('paragraph', 'Later that year:');
+        document.addTable({ header: [], rows });
+      },
+    ],
+  ])('on the page before are not gone on with by one that %s', (_how, add) => {
+    const document = builder();
+    document.startPage(1);
+    document.addTable({ caption, header: [header], rows: rows.slice(0, 3) });
+    document.startPage(2);
+    add(document);
+    expect(chunk(document.finish(null))[1]?.lead).toBeNull();
+  });
+
   it('are embedded and searched with what they carry, and those that carry nothing as ever', () => {
     const passage = { ordinal: 1, section: ['Tides'], page: null, start: 9, end: 12, text: '7 | 9' };
     expect(inContext({ ...passage, lead: header })).toBe(`Tides\n${header}\n7 | 9`);
