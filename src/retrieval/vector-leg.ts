@@ -8,7 +8,7 @@ import type { PermittedPassages } from './permitted-passages.js';
 const legDepth = 100;
 
 // The approximate way takes so many more, which are then put into their exact order.
-const nearDepth = 2 * legDepth;
+const nearDepth = 1.5 * legDepth;
 
 // An index is left after 20,000 vectors: where fewer than one in so many is permitted, it might not have found enough.
 const leastShare = 0.02;
