@@ -7,7 +7,7 @@ import { scaled } from './fusion.js';
 import { type AskedTerm, lexicalSearch } from './lexical.js';
 import { PostingCache } from './posting-cache.js';
 import type { Permitted } from './permitted.js';
-import type { AskedPassages, PermittedPassages } from './permitted-passages.js';
+import type { AskedPassages, PermittedPassages, PermittedRun } from './permitted-passages.js';
 
 // How many of the best by words are looked at letter by letter, and how much that counts (measured, nDCG@10: SciFact .692
 // to .702, TIME .752 to .757, Cranfield level; at .3 a fraction more there, and a filing in thirty less).
@@ -28,6 +28,9 @@ export class LexicalLeg {
   /** Whoever may see the same passages has the same statistics, and nobody else. */
   private readonly statistics = new WeakMap<PermittedPassages, GramStatistics>();
 
+  /** Ids follow from the runs, by a hash that takes longer to make than a passage takes to score. */
+  private readonly ids = new WeakMap<PermittedRun, string[]>();
+
   constructor(private readonly postings: PostingCache) {}
 
   /**
@@ -44,7 +47,7 @@ export class LexicalLeg {
     const found = await lexicalSearch(tx, this.postings, permitted.indexId, what, asked, rescored);
     const known = this.statistics.get(what.passages);
     const sample = known ? [] : sampleOf(what.passages);
-    const hits = found.map((hit) => ({ ...hit, id: chunkId(hit.revisionId, hit.ordinal) }));
+    const hits = found.map((hit) => ({ ...hit, id: this.idOf(hit.run, hit.ordinal) }));
     const texts = await readTexts(tx, permitted, [...hits.map(({ id }) => id), ...sample]);
     const statistics = known ?? gramStatistics(sample.flatMap((id) => texts.get(id) ?? []));
     if (!known) this.statistics.set(what.passages, statistics);
@@ -61,6 +64,12 @@ export class LexicalLeg {
         return [id, { ...hit, grams: own, score }];
       }),
     );
+  }
+
+  private idOf(run: PermittedRun, ordinal: number): string {
+    let known = this.ids.get(run);
+    if (!known) this.ids.set(run, (known = []));
+    return (known[ordinal] ??= chunkId(run.revisionId, ordinal));
   }
 }
 

@@ -6,6 +6,8 @@ export interface RankingTarget {
   knowledgeBaseId: string;
   indexId: number;
   version: number;
+  /** From how many candidates on the index of its vectors is searched approximately; null: it is not. */
+  nearFrom: number | null;
 }
 
 /** What a caller may search: the documents, as a condition over `document d`, and the chunks of one version. */
@@ -16,6 +18,7 @@ export interface Permitted {
   indexId: number;
   /** Written out as well. */
   version: string;
+  nearFrom: number | null;
 }
 
 /** What this caller may search there, of what the filter leaves. */
@@ -28,5 +31,6 @@ export function permittedTo(principal: Principal, target: RankingTarget, filter:
     parameters,
     indexId: Math.trunc(target.indexId),
     version: `${Math.trunc(target.version)}::int`,
+    nearFrom: target.nearFrom,
   };
 }

@@ -5,12 +5,12 @@ import { askedTerms } from './lexical.js';
 import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
 import { type Permitted, permittedTo, type RankingTarget } from './permitted.js';
 import type { PermittedReader } from './permitted-passages.js';
-import { nearest } from './vector-leg.js';
+import { nearest, type QuestionVector } from './vector-leg.js';
 
 export interface RankingWish {
   query: string;
-  /** The question's unit vector as a pgvector literal; null: no semantic leg. */
-  vector: string | null;
+  /** Null: no semantic leg. */
+  vector: QuestionVector | null;
   /** Whether the lexical leg takes part. */
   keyword: boolean;
   /** Weight of the semantic leg, 0 to 1. */
