@@ -1,7 +1,7 @@
 import { type Principal, visibleTo } from '../access/principal.js';
 import type { Transaction } from '../platform/database.js';
 import { filterCondition } from './filter.js';
-import { fuse, type Leg } from './fusion.js';
+import { fuse, type Fused, type Leg } from './fusion.js';
 import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
 
 /** The index a version stands in, and how to ask it. */
@@ -19,8 +19,8 @@ export interface RankingWish {
   keyword: boolean;
   /** Weight of the semantic leg, 0 to 1. */
   alpha: number;
-  filter: unknown;
-  limit: number;
+  /** How many of the best are read. */
+  depth: number;
 }
 
 /** What a caller may search: the documents, as a condition over `document d`, and the chunks of one version. */
@@ -33,10 +33,8 @@ export interface Permitted {
   version: string;
 }
 
-/** A passage with its fused score and its place in each leg; null: not among that leg's best. */
-export interface Ranked {
-  id: string;
-  score: number;
+/** A passage with its fused score and what each leg found of it; null: not among that leg's best. */
+export interface Ranked extends Fused {
   lexical: LexicalPassage | null;
   semantic: number | null;
 }
@@ -51,11 +49,19 @@ export interface RankedRow extends Ranked {
   metadata: Record<string, unknown>;
   fresh_at: Date;
   revision_id: string;
+  ordinal: number;
   section: string[];
   page: number | null;
   start_offset: number;
   end_offset: number;
   text: string;
+}
+
+/** The best passages as rows, and everything the legs found, best first. */
+export interface Ranking {
+  wish: RankingWish;
+  rows: RankedRow[];
+  fused: Fused[];
 }
 
 // How deep the semantic leg is read before the two are joined.
@@ -69,27 +75,21 @@ const legDepth = 100;
 export async function rank(
   tx: Transaction,
   lexical: LexicalLeg,
-  principal: Principal,
-  target: RankingTarget,
+  permitted: Permitted,
   wish: RankingWish,
-): Promise<RankedRow[]> {
-  const permitted = permittedTo(principal, target, wish.filter);
+): Promise<Ranking> {
   const keyword = wish.keyword ? await lexical.search(tx, permitted, wish.query) : null;
   const semantic = wish.vector === null ? null : await nearest(tx, permitted, wish.vector);
-  const best = fuse(keyword, semantic, wish.alpha).slice(0, wish.limit);
-  return read(
-    tx,
-    permitted,
-    best.map(({ id, score }) => ({
-      id,
-      score,
-      lexical: keyword?.get(id) ?? null,
-      semantic: semantic?.get(id)?.score ?? null,
-    })),
-  );
+  const fused = fuse(keyword, semantic, wish.alpha);
+  const best = fused.slice(0, wish.depth).map((each) => ({
+    ...each,
+    lexical: keyword?.get(each.id) ?? null,
+    semantic: semantic?.get(each.id)?.score ?? null,
+  }));
+  return { wish, rows: await read(tx, permitted, best), fused };
 }
 
-function permittedTo(principal: Principal, target: RankingTarget, filter: unknown): Permitted {
+export function permittedTo(principal: Principal, target: RankingTarget, filter: unknown): Permitted {
   const parameters: unknown[] = [target.knowledgeBaseId, target.version];
   const visible = visibleTo(principal, parameters);
   const matching = filter === undefined ? 'true' : filterCondition(filter, parameters);
@@ -129,7 +129,7 @@ async function read(tx: Transaction, permitted: Permitted, best: Ranked[]): Prom
   const rows = await tx.rows<Omit<RankedRow, keyof Ranked>>(
     `select c.id as chunk_id, d.id as document_id, d.external_id, d.title, d.source_url,
        d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
-       c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.text
+       c.revision_id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.text
      from chunk c join document d on d.id = c.document_id
      where c.index_id = ${permitted.indexId} and c.id = any(${ids}) and c.visible @> ${permitted.version} and ${permitted.condition}`,
     parameters,

@@ -1,14 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ApiError, notFound } from '../errors.js';
-import type { Principal } from '../access/principal.js';
+import { ApiError, invalidField, notFound } from '../errors.js';
+import { type Principal, readsAll } from '../access/principal.js';
 import { vectorLiteral } from '../knowledge/chunks.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
 import { Database } from '../platform/database.js';
-import { showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder } from '../platform/models/embedder.js';
+import { Reranker } from '../platform/models/reranker.js';
+import { arrange, asRanked, depthFor, type Question, type ScoredRow } from './arrange.js';
 import { LexicalLeg } from './lexical-leg.js';
-import { rank, type RankedRow, type RankingTarget } from './ranking.js';
+import { readNeighbours } from './neighbours.js';
+import type { Recency } from './preferences.js';
+import { permittedTo, rank, type RankedRow } from './ranking.js';
+import { leastReranked, rerank } from './rerank.js';
+import { type SearchResult, toResult } from './search-result.js';
+import { asWordsAlone, understand } from './understanding.js';
+import { type Askers, obstacle, rankOf, shownAs, type Whereabouts } from './whereabouts.js';
 
 export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
 
@@ -19,47 +26,34 @@ export interface SearchWish {
   filter?: unknown;
   /** A version to look back to; absent: the active one. */
   version?: number;
+  /** Which steps come after ranking; absent: all of them. */
+  rank?: Pick<Question, 'dropDuplicates' | 'perDocument' | 'rerank'> & { understand: boolean };
+  recency?: Recency;
+  /** Neighbouring passages on each side that are given along. */
+  expand?: number;
+  explain?: boolean;
+  /** With `explain`: a document of which is said why it is in the list, or is not. */
+  documentId?: string;
+  /** With `explain`: whose eyes to search with, for callers who may read everything. */
+  as?: { subject?: string; groups: string[] };
 }
 
-/** One passage that the caller may see, with its place in the stored text of its revision. */
-export interface SearchResult {
-  document: {
-    id: string;
-    externalId: string | null;
-    title: string;
-    sourceUrl: string | null;
-    sourceUpdatedAt: Date | null;
-    metadata: Record<string, unknown>;
-  };
-  revision: string;
-  section: string[];
-  page: number | null;
-  start: number;
-  end: number;
-  text: string;
-  score: number;
-  /**
-   * The parts of the score: BM25 of the passage, of its whole document and over character grams, how well the document's
-   * title and metadata fit, the cosine, and the share of the question's weight that the passage holds. Null: not among
-   * that leg's best.
-   */
-  signals: {
-    keyword: number | null;
-    document: number | null;
-    characters: number | null;
-    context: number | null;
-    semantic: number | null;
-    coverage: number | null;
-  };
-}
+const allSteps: NonNullable<SearchWish['rank']> = {
+  understand: true,
+  dropDuplicates: true,
+  perDocument: 3,
+  rerank: true,
+};
 
 export interface SearchAnswer {
   version: number;
   mode: SearchMode;
-  /** What should have taken part and could not, such as `semantic`. */
+  /** What should have taken part and could not: `semantic`, `rerank`. */
   degraded: string[];
   results: SearchResult[];
   freshness: { oldest: Date | null; newest: Date | null };
+  /** Of the document that was asked about. */
+  explanation?: { documentId: string } & Whereabouts;
 }
 
 // Lexical vectors repeat what the lexical leg knows, so they count for next to nothing (measured: at .15, TIME lost .010
@@ -74,31 +68,37 @@ export class Retrieval {
     private readonly database: Database,
     private readonly embedder: Embedder,
     private readonly lexical: LexicalLeg,
+    private readonly reranker: Reranker,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws ApiError not_found for a base or version that is not there for this caller */
+  /**
+   * Understand, rank, rerank, arrange, expand.
+   * @throws ApiError not_found for a base or version that is not there for this caller
+   */
   async search(principal: Principal, shownBase: string, wish: SearchWish): Promise<SearchAnswer> {
-    if (wish.version !== undefined && !principal.scopes.has('versions:look-back')) {
-      throw new ApiError('forbidden', 'Looking back at a version needs the scope versions:look-back.');
-    }
+    const askers = { asker: principal, searcher: searcherOf(principal, wish) };
     const target = await this.target(principal, shownBase, wish.version);
-    // Asked outside any transaction: the model may be far away.
-    const semantic =
-      target.model === null || wish.mode === 'keyword' ? null : await this.embedQuery(target.model, wish.query);
-    const degraded = wish.mode !== 'keyword' && target.indexId !== null && semantic === null ? ['semantic'] : [];
+    const question = this.read(wish);
+    const semantic = await this.semantic(target, wish);
     const mode = semantic === null && target.indexId !== null ? 'keyword' : wish.mode;
-    const rows =
-      target.indexId === null
-        ? []
-        : await this.rank(principal, { ...target, indexId: target.indexId }, wish, mode, semantic);
+    const ranked = await this.rank(askers, target, wish, question, semantic, mode);
+    const reranked = await this.rerank(ranked.rows, wish.query, question);
+    const rows = arrange(reranked ?? asRanked(ranked.rows), question);
+    const around = await this.neighbours(askers, target, wish, rows);
     const dates = rows.map((row) => row.fresh_at).sort((a, b) => a.getTime() - b.getTime());
     return {
       version: target.version,
       mode,
-      degraded,
-      results: rows.map(toResult),
+      degraded: [
+        ...(mode === wish.mode ? [] : ['semantic']),
+        ...(question.rerank && reranked === null ? ['rerank'] : []),
+      ],
+      results: rows.map((row) => toResult(row, around?.get(row.chunk_id) ?? null, wish.explain ?? false)),
       freshness: { oldest: dates[0] ?? null, newest: dates.at(-1) ?? null },
+      ...(wish.documentId !== undefined && ranked.whereabouts
+        ? { explanation: { documentId: wish.documentId, ...shownAs(ranked.whereabouts, wish.documentId, rows) } }
+        : {}),
     };
   }
 
@@ -109,26 +109,68 @@ export class Retrieval {
     });
   }
 
+  /** The question, understood as far as is wished, and what is to be done with what ranking finds for it. */
+  private read({ query, topK, rank: steps = allSteps, recency }: SearchWish): Question {
+    return {
+      ...(steps.understand ? understand(query) : asWordsAlone(query)),
+      ...steps,
+      topK,
+      recency: recency ?? null,
+      rerank: steps.rerank && this.reranker.state !== 'none',
+      now: new Date(),
+    };
+  }
+
   private rank(
-    principal: Principal,
-    target: RankingTarget,
+    askers: Askers,
+    target: Target,
     wish: SearchWish,
-    mode: SearchMode,
+    question: Question,
     semantic: QueryVector | null,
-  ) {
-    return this.database.snapshot(principal, (tx) =>
-      rank(tx, this.lexical, principal, target, {
-        query: wish.query,
+    mode: SearchMode,
+  ): Promise<{ rows: RankedRow[]; whereabouts: Whereabouts | null }> {
+    const { indexId } = target;
+    const { documentId } = wish;
+    return this.database.snapshot(askers.searcher, async (tx) => {
+      const barred = documentId === undefined ? null : await obstacle(tx, askers, target, wish.filter, documentId);
+      if (indexId === null) return { rows: [], whereabouts: barred };
+      const permitted = permittedTo(askers.searcher, { ...target, indexId }, wish.filter);
+      const ranking = await rank(tx, this.lexical, permitted, {
+        query: question.spelled,
         vector: semantic?.vector ?? null,
         keyword: mode !== 'semantic',
         alpha: semantic?.alpha ?? 0,
-        filter: wish.filter,
-        limit: wish.topK,
-      }),
-    );
+        depth: question.rerank ? Math.max(leastReranked, depthFor(question)) : depthFor(question),
+      });
+      const open = documentId !== undefined && barred === null;
+      const found = open ? await rankOf(tx, this.lexical, permitted, ranking, documentId) : barred;
+      return { rows: ranking.rows, whereabouts: found };
+    });
   }
 
-  private target(principal: Principal, shownBase: string, wanted: number | undefined) {
+  /** @returns null where no reranker is wished for, or it is down: the fused order stands */
+  private async rerank(rows: RankedRow[], query: string, question: Question): Promise<ScoredRow[] | null> {
+    if (!question.rerank) return null;
+    try {
+      return await rerank(this.reranker, rows, query, question);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'the reranker gave no scores; the fused order stands');
+      return null;
+    }
+  }
+
+  /** A transaction of its own: between ranking and this, the reranker may have been asked. */
+  private async neighbours({ searcher }: Askers, target: Target, wish: SearchWish, rows: RankedRow[]) {
+    const { indexId } = target;
+    if (!wish.expand || indexId === null || rows.length === 0) return null;
+    const permitted = permittedTo(searcher, { ...target, indexId }, undefined);
+    return this.database.as(searcher, (tx) => readNeighbours(tx, permitted, rows, wish.expand ?? 0));
+  }
+
+  private target(principal: Principal, shownBase: string, wanted: number | undefined): Promise<Target> {
+    if (wanted !== undefined && !principal.scopes.has('versions:look-back')) {
+      throw new ApiError('forbidden', 'Looking back at a version needs the scope versions:look-back.');
+    }
     return this.database.as(principal, async (tx) => {
       const base = await openBase(tx, principal, shownBase);
       const row = await tx.row<VersionRow>(
@@ -143,15 +185,18 @@ export class Retrieval {
     });
   }
 
-  /** @returns null when the model is down or not configured here: keyword search then answers alone, and says so */
-  private async embedQuery({ name, dimensions }: IndexModel, query: string): Promise<QueryVector | null> {
-    const model = this.embedder.find(name);
-    if (!model) return null;
+  /**
+   * The question's vector. Asked outside any transaction: the model may be far away.
+   * @returns null where none is wished for, or the model is down or not configured here: keyword search then answers alone
+   */
+  private async semantic({ model: built }: Target, { mode, query }: SearchWish): Promise<QueryVector | null> {
+    const model = built === null || mode === 'keyword' ? null : this.embedder.find(built.name);
+    if (!built || !model) return null;
     try {
-      const vector = vectorLiteral(await model.embedQuery(query, dimensions));
+      const vector = vectorLiteral(await model.embedQuery(query, built.dimensions));
       return { vector, alpha: model.lexical ? lexicalAlpha : modelAlpha };
     } catch (error) {
-      this.logger.warn({ err: error, model: name }, 'the question could not be embedded; searching by keyword');
+      this.logger.warn({ err: error, model: built.name }, 'the question could not be embedded; searching by keyword');
       return null;
     }
   }
@@ -165,10 +210,13 @@ interface VersionRow {
   dimensions: number | null;
 }
 
-/** The model that an index was built with, and the size of its vectors. */
-interface IndexModel {
-  name: string;
-  dimensions: number;
+/** What is searched: the index a version stands in, and the model it was built with. */
+interface Target {
+  knowledgeBaseId: string;
+  /** null: nothing was ever published. */
+  indexId: number | null;
+  version: number;
+  model: { name: string; dimensions: number } | null;
 }
 
 interface QueryVector {
@@ -176,30 +224,14 @@ interface QueryVector {
   alpha: number;
 }
 
-function toResult(row: RankedRow): SearchResult {
-  return {
-    document: {
-      id: showId('doc', row.document_id),
-      externalId: row.external_id,
-      title: row.title,
-      sourceUrl: row.source_url,
-      sourceUpdatedAt: row.source_updated_at,
-      metadata: row.metadata,
-    },
-    revision: showId('rev', row.revision_id),
-    section: row.section,
-    page: row.page,
-    start: row.start_offset,
-    end: row.end_offset,
-    text: row.text,
-    score: row.score,
-    signals: {
-      keyword: row.lexical?.passage ?? null,
-      document: row.lexical?.document ?? null,
-      characters: row.lexical?.grams ?? null,
-      context: row.lexical?.context ?? null,
-      semantic: row.semantic,
-      coverage: row.lexical?.coverage ?? null,
-    },
-  };
+/** Who may see what counts for a search. @throws ApiError unless the caller may look with somebody else's eyes */
+function searcherOf(principal: Principal, { explain, documentId, as }: SearchWish): Principal {
+  if (!explain && documentId !== undefined) throw invalidField('documentId', 'needs "explain": true');
+  if (!as) return principal;
+  if (!explain) throw invalidField('as', 'needs "explain": true');
+  if (!readsAll(principal)) {
+    throw new ApiError('forbidden', 'Searching with the eyes of somebody else needs the scope documents:read-all.');
+  }
+  const scopes = new Set([...principal.scopes].filter((scope) => scope !== 'documents:read-all'));
+  return { ...principal, subject: as.subject ?? null, groups: as.groups, scopes };
 }
