@@ -5,7 +5,19 @@ export interface Shared<T> {
   heldBack: ReadonlyMap<string, number>;
 }
 
-const matchShare = 0.6;
+// A document matches when its title and metadata fit the question at least half as well as those of the best (a question
+// that names its document means no other), and one of its passages holds at least half as much of it as any does (other
+// documents may match only feebly). Measured on filings, the right page among the first ten: 63.6 % of questions without a
+// limit, 51.5 % when every document counts that has a passage among the candidates, 60.6 % so, and anywhere from .3 to .9
+// of the first with 0 to .7 of the second; right filing 97.0 % throughout.
+const matchingContext = 0.5;
+const matchingCoverage = 0.5;
+
+interface Matched {
+  document_id: string;
+  /** What the lexical leg found of it; null: nothing. */
+  lexical: { context: number; coverage: number } | null;
+}
 
 /**
  * The best `topK`, of which at most `most` are of one document, unless fewer documents match: then those that do share
@@ -13,11 +25,7 @@ const matchShare = 0.6;
  * @param ranked best first
  * @param most 0: any number
  */
-export function limitPerDocument<T extends { document_id: string; score: number }>(
-  ranked: readonly T[],
-  most: number,
-  topK: number,
-): Shared<T> {
+export function limitPerDocument<T extends Matched>(ranked: readonly T[], most: number, topK: number): Shared<T> {
   const unlimited = ranked.slice(0, topK);
   if (most === 0) return { rows: unlimited, heldBack: new Map() };
   const each = Math.max(most, Math.ceil(topK / matching(ranked)));
@@ -36,9 +44,13 @@ export function limitPerDocument<T extends { document_id: string; score: number 
   return { rows: ranked.filter((row) => chosen.has(row)), heldBack };
 }
 
-/** How many documents have a passage that comes near the best one, on the way from the worst candidate (0) to it (1). */
-function matching(ranked: readonly { document_id: string; score: number }[]): number {
-  const [best, worst] = [ranked[0]?.score ?? 0, ranked.at(-1)?.score ?? 0];
-  const least = worst + matchShare * (best - worst);
-  return new Set(ranked.filter(({ score }) => score >= least).map(({ document_id }) => document_id)).size || 1;
+/** How many documents match. Where the lexical leg found nothing, all of them do. */
+function matching(ranked: readonly Matched[]): number {
+  const most = (what: 'context' | 'coverage') => Math.max(0, ...ranked.map(({ lexical }) => lexical?.[what] ?? 0));
+  const context = matchingContext * most('context');
+  const coverage = matchingCoverage * most('coverage');
+  const matched = ranked.filter(
+    ({ lexical }) => (lexical?.context ?? 0) >= context && (lexical?.coverage ?? 0) >= coverage,
+  );
+  return new Set(matched.map(({ document_id: id }) => id)).size || 1;
 }

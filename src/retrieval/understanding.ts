@@ -64,9 +64,10 @@ const site = /\.(?:com|org|net|gov|edu)$/iu;
 const joined = /^[\p{L}\p{N}]+(?:[-/:#.][\p{L}\p{N}]+)+$/u;
 const plainYear = /(?<!\p{N})(?:19|20)\p{N}{2}(?!\p{N})/gu;
 
+const digits = (text: string): number => text.replaceAll(/\P{N}/gu, '').length;
+
 function isIdentifier(word: string): boolean {
   if (shapes.some((shape) => shape.test(word))) return !site.test(word);
-  const digits = (text: string) => text.replaceAll(/\P{N}/gu, '').length;
   const beyondYears = digits(word.replaceAll(plainYear, ''));
   // ORA-00942, CVE-2021-44228, SKU-4711-B; written small only with as many digits as no word carries.
   if (joined.test(word) && /\p{L}/u.test(word)) {

@@ -22,6 +22,8 @@ export interface Askers {
   searcher: Principal;
 }
 
+const because = (reason: Reason): Whereabouts => ({ reason, rank: null });
+
 /**
  * What stands in the way of a document before anything is ranked. What the asker may not see is `unknown`, as what is not
  * there: one and the same statement finds neither.
@@ -43,7 +45,6 @@ export async function obstacle(
      from document d where d.knowledge_base_id = $1 and d.id = $2::uuid and ${visibleTo(asker, parameters)}`,
     parameters,
   );
-  const because = (reason: Reason) => ({ reason, rank: null });
   if (!row) return because('unknown');
   if (!row.permitted) return because('not_permitted');
   if (!row.published) return because('not_in_version');

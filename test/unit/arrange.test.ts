@@ -6,12 +6,15 @@ import { prefer } from '../../src/retrieval/preferences.js';
 const words =
   'every employee who has worked here for at least one whole year may take leave on days that the manager has agreed to beforehand in writing';
 
-describe('near-duplicates', () => {
-  const kept = (...texts: string[]) => {
-    const { rows, duplicates } = withoutNearDuplicates(texts.map((text) => ({ text })));
-    return rows.map((row) => [texts.indexOf(row.text), duplicates.get(row)?.length ?? 0]);
-  };
+const price = (figure: number) => `${words}, and the price of it is ${figure} a year`;
 
+/** Which of the texts are kept, each with how many were left out for it. */
+const kept = (...texts: string[]) => {
+  const { rows, duplicates } = withoutNearDuplicates(texts.map((text) => ({ text })));
+  return rows.map((row) => [texts.indexOf(row.text), duplicates.get(row)?.length ?? 0]);
+};
+
+describe('near-duplicates', () => {
   it('of a better passage are left out, and counted with it', () => {
     const copy = `${words[0]?.toUpperCase()}${words.slice(1)}!`;
     const close = words.replace('at least', 'at minimum');
@@ -27,7 +30,6 @@ describe('near-duplicates', () => {
   });
 
   it('are not those that name other figures: that is what a reader looks for', () => {
-    const price = (figure: number) => `${words}, and the price of it is ${figure} a year`;
     expect(kept(price(27), price(29), price(27))).toEqual([
       [0, 1],
       [1, 0],
@@ -48,30 +50,38 @@ describe('near-duplicates', () => {
   });
 });
 
-describe('passages of one document', () => {
-  interface Row {
-    document_id: string;
-    score: number;
-  }
-  /** One letter a passage, by its document, best first; all near the best but what follows the dot. */
-  const rows = (spec: string): Row[] => {
-    const [near = '', far = ''] = spec.split('.');
-    return [...near, ...far].map((document_id, at) => ({
-      document_id,
-      score: (at < near.length ? 1 : 0.5) - at / 100,
-    }));
-  };
-  const listed = (spec: string, topK: number, most = 3) =>
-    limitPerDocument(rows(spec), most, topK)
-      .rows.map(({ document_id }) => document_id)
-      .join('');
+interface Row {
+  document_id: string;
+  lexical: { context: number; coverage: number };
+}
 
+/** One letter a passage, by its document, best first. After the dot those that match feebly; capitals are named by the question. */
+const ranked = (spec: string): Row[] => {
+  const [near = ''] = spec.split('.');
+  return [...spec.replace('.', '')].map((letter, at) => ({
+    document_id: letter.toLowerCase(),
+    lexical: { context: /[A-Z]/.test(letter) ? 0.9 : 0.1, coverage: at < near.length ? 0.8 : 0.2 },
+  }));
+};
+
+const listed = (spec: string, topK: number, most = 3) =>
+  limitPerDocument(ranked(spec), most, topK)
+    .rows.map(({ document_id }) => document_id)
+    .join('');
+
+describe('passages of one document', () => {
   it('are three at most where enough others match', () => {
     expect(listed('aaaaabbccdd.e', 8)).toBe('aaabbccd');
   });
 
   it('are all there is when no other document matches', () => {
+    expect(listed('aaaaaaaaaa', 8)).toBe('aaaaaaaa');
     expect(listed('aaaaaaaaaa.bbcd', 8)).toBe('aaaaaaaa');
+  });
+
+  it('are not limited when the question names that document', () => {
+    expect(listed('AAAAAAAAAbbccdd', 8)).toBe('aaaaaaaa');
+    expect(listed('AAAAAAAABBccdd', 8)).toBe('aaaabbcc');
   });
 
   it('share the list when fewer documents match than could fill it', () => {
@@ -88,7 +98,7 @@ describe('passages of one document', () => {
   });
 
   it('that were held back are told with those that stayed', () => {
-    const { heldBack } = limitPerDocument(rows('aaaaabbccdd.e'), 3, 8);
+    const { heldBack } = limitPerDocument(ranked('aaaaabbccdd.e'), 3, 8);
     expect([...heldBack]).toEqual([['a', 2]]);
   });
 
@@ -96,6 +106,8 @@ describe('passages of one document', () => {
     expect(limitPerDocument([], 3, 8)).toEqual({ rows: [], heldBack: new Map() });
   });
 });
+
+const order = (list: { id: string }[]) => list.map(({ id }) => id).join('');
 
 describe('preferences', () => {
   const now = new Date('2026-01-01T00:00:00Z');
@@ -105,7 +117,6 @@ describe('preferences', () => {
     literal,
     fresh_at: freshAt,
   });
-  const order = (list: { id: string }[]) => list.map(({ id }) => id).join('');
 
   it('lift what holds the literals above all that does not', () => {
     const preferred = prefer([row('a', 0.9, 0), row('b', 0.5, 0.5), row('c', 0.1, 1), row('d', -0.3, 1)], null, now);
