@@ -2,7 +2,7 @@
 export interface Recency {
   /** After so many days a document's preference is half of what it was. */
   halfLifeDays: number;
-  /** What a document of today is worth, as a share of what lies between the best and the worst candidate. */
+  /** What a document of today is worth, as a share of the best score. */
   weight: number;
 }
 
@@ -20,7 +20,7 @@ export interface Preference {
   recency: number | null;
 }
 
-// A little more than lies between the best and the worst: what holds all literals stands above all that holds none.
+// A little more than the best has over the worst: what holds all literals stands above all that holds none.
 const literalLift = 1.1;
 const dayMs = 86_400_000;
 
@@ -35,13 +35,15 @@ export function prefer<T extends Preferable>(
   now: Date,
 ): (T & Preference)[] {
   const scores = rows.map(({ score }) => score);
-  const span = rows.length === 0 ? 0 : Math.max(...scores) - Math.min(...scores);
+  const [best, worst] = [Math.max(...scores), Math.min(...scores)];
+  // Scores of a reranker may be negative; equal ones must be told apart by their dates too.
+  const unit = Math.max(best - worst, Math.abs(best)) || 1;
   return rows
     .map((row) => {
       const freshness = recency && freshnessOf(row.fresh_at, recency.halfLifeDays, now);
       const lifts = {
-        literal: (row.literal ?? 0) * literalLift * span,
-        recency: recency && freshness !== null ? recency.weight * freshness * span : 0,
+        literal: (row.literal ?? 0) * literalLift * unit,
+        recency: recency && freshness !== null ? recency.weight * freshness * unit : 0,
       };
       return { ...row, score: row.score + lifts.literal + lifts.recency, lifts, recency: freshness };
     })

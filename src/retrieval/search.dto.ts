@@ -47,9 +47,10 @@ export class RecencyDto {
   @NumberField({
     optional: true,
     min: 0,
-    max: 1,
+    max: 10,
     default: 0.3,
-    description: 'What a document of today is worth, of what lies between the best and the worst candidate.',
+    description:
+      'What a document of today is worth, as a share of the best score; beyond 1, age counts for more than fit.',
   })
   weight = 0.3;
 }

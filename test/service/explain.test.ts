@@ -59,6 +59,8 @@ describe('an explained result', () => {
   });
 });
 
+const page = (n: number) => `# Part ${n}\n\n${`Leave is granted by rules of part ${n}. `.repeat(24)}`;
+
 describe('a document is told', () => {
   it('to be in the list', async () => {
     expect(await whereIs('leave-2', { topK: 5 })).toMatchObject({ documentId: ids['leave-2'], reason: 'listed' });
@@ -116,7 +118,6 @@ describe('a document is told', () => {
 
   it('to rank far below what is rescored, exactly', async () => {
     const long = await openLibrary(service);
-    const page = (n: number) => `# Part ${n}\n\n${`Leave is granted by rules of part ${n}. `.repeat(24)}`;
     await long.publish({ externalId: 'long', content: Array.from({ length: 240 }, (_, n) => page(n)).join('\n\n') });
     const last = await long.publish({ content: `Of leave. ${'Much else is told as well in this one. '.repeat(18)}` });
     const { stats } = (await long.call('GET', `/versions/${await long.activeVersion()}`)).body;

@@ -132,6 +132,12 @@ describe('preferences', () => {
     expect(preferred.map(({ score }) => score)).toEqual([0.9 + 0.25, 1 + 0.125, 0.5]);
   });
 
+  it('decide between equal ones by their dates', () => {
+    const old = new Date('2020-01-01');
+    const preferred = prefer([row('a', 1, null, old), row('b', 1, null)], { halfLifeDays: 10, weight: 0.1 }, now);
+    expect(order(preferred)).toBe('ba');
+  });
+
   it('take a document from the future for one of now', () => {
     const [only] = prefer([row('a', 1, null, new Date('2030-01-01'))], { halfLifeDays: 10, weight: 1 }, now);
     expect(only?.recency).toBe(1);
