@@ -41,10 +41,16 @@ const protocols: Record<RerankStyle, Protocol> = {
   },
 };
 
+interface Remote {
+  settings: NonNullable<Config['rerank']>;
+  provider: Provider;
+  fetch: typeof fetch;
+}
+
 /** The configured reranker: how well each text answers a question, read together with it. */
 @Injectable()
 export class Reranker {
-  private readonly remote: { settings: NonNullable<Config['rerank']>; provider: Provider; fetch: typeof fetch } | null;
+  private readonly remote: Remote | null;
 
   constructor(@Inject(CONFIG) { rerank }: Config) {
     this.remote = rerank && {
@@ -66,36 +72,41 @@ export class Reranker {
    * @throws ProviderFailure
    */
   async scores(query: string, texts: string[]): Promise<number[]> {
-    if (!this.remote) throw new Error('no reranker is configured');
-    const { settings, provider } = this.remote;
+    const { remote } = this;
+    if (!remote) throw new Error('no reranker is configured');
+    const { settings, provider } = remote;
     const { batch } = protocols[settings.style];
     const patience: Patience = { totalMs: settings.timeoutMs, tries: 2, pauseMs: 100, longestPauseMs: 500 };
     const batches = Array.from({ length: Math.ceil(texts.length / batch) }, (_, at) =>
       texts.slice(at * batch, (at + 1) * batch),
     );
     const scored = await Promise.all(
-      batches.map((some) => provider.call((signal) => this.ask(query, some, signal), patience)),
+      batches.map((some) => provider.call((signal) => ask(remote, query, some, signal), patience)),
     );
     return scored.flat();
   }
+}
 
-  private async ask(query: string, texts: string[], signal: AbortSignal): Promise<number[]> {
-    if (!this.remote) return [];
-    const { settings, fetch } = this.remote;
-    const protocol = protocols[settings.style];
-    const answer = await fetch(`${settings.baseUrl}/rerank`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${settings.apiKey}` },
-      body: JSON.stringify(protocol.body(settings.model, query, texts)),
-      signal,
-    });
-    if (!answer.ok) {
-      await answer.body?.cancel();
-      // The status is all that is told: what a provider writes may repeat the texts.
-      throw Object.assign(new Error('refused'), { status: answer.status, headers: answer.headers });
-    }
-    return inOrder(protocol.list(await answer.json()), protocol.score, texts.length);
+/** One call. */
+async function ask(
+  { settings, fetch }: Remote,
+  query: string,
+  texts: string[],
+  signal: AbortSignal,
+): Promise<number[]> {
+  const protocol = protocols[settings.style];
+  const answer = await fetch(`${settings.baseUrl}/rerank`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${settings.apiKey}` },
+    body: JSON.stringify(protocol.body(settings.model, query, texts)),
+    signal,
+  });
+  if (!answer.ok) {
+    await answer.body?.cancel();
+    // The status is all that is told: what a provider writes may repeat the texts.
+    throw Object.assign(new Error('refused'), { status: answer.status, headers: answer.headers });
   }
+  return inOrder(protocol.list(await answer.json()), protocol.score, texts.length);
 }
 
 /** @throws ProviderFailure unless there is exactly one number for each text */
