@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js';
 /** What `ROLE` may say: which half of the service this process runs. */
 export type Role = 'api' | 'worker' | 'all';
 
-/** A model behind an OpenAI-compatible endpoint. */
+/** A model behind HTTP: OpenAI-compatible, but for rerankers. */
 export interface RemoteModel {
   baseUrl: string;
   model: string;
@@ -14,6 +14,9 @@ export interface RemoteModel {
   /** Calls of this process at the same time; others wait. */
   concurrency: number;
 }
+
+/** Whose `/rerank` the configured one speaks like. */
+export type RerankStyle = 'cohere' | 'jina' | 'tei';
 
 /** A bucket on AWS, or on another server that speaks S3. */
 export interface S3Settings {
@@ -90,12 +93,23 @@ class Reader {
     });
   }
 
-  /** An OpenAI-compatible model: its address and name are given together or not at all. `more`: what only this kind has. */
-  remoteModel<T extends object>(prefix: 'EMBEDDING' | 'CHAT', concurrency: number, more: T): (RemoteModel & T) | null {
+  /**
+   * A model behind HTTP: its address and name are given together or not at all.
+   * @param more what only this kind has; `nameless`: the server has but one model, which need not be named
+   */
+  remoteModel<T extends object>(
+    prefix: 'EMBEDDING' | 'CHAT' | 'RERANK',
+    {
+      timeoutMs = 30_000,
+      concurrency,
+      nameless = false,
+    }: { timeoutMs?: number; concurrency: number; nameless?: boolean },
+    more: T,
+  ): (RemoteModel & T) | null {
     const baseUrl = this.url(`${prefix}_BASE_URL`, ['http:', 'https:']);
-    const model = this.text(`${prefix}_MODEL`);
+    const model = this.text(`${prefix}_MODEL`) ?? (nameless && baseUrl ? 'its own' : undefined);
     const limits = {
-      timeoutMs: this.integer(`${prefix}_TIMEOUT_MS`, 30_000, 100, 600_000),
+      timeoutMs: this.integer(`${prefix}_TIMEOUT_MS`, timeoutMs, 100, 600_000),
       concurrency: this.integer(`${prefix}_CONCURRENCY`, concurrency, 1, 1000),
     };
     if (!baseUrl && !model) return null;
@@ -164,6 +178,7 @@ function read(reader: Reader) {
   // With a model far away some documents are read while others wait for their vectors.
   const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null;
   const heavy = reader.integer('HEAVY_CONCURRENCY', reader.text('EMBEDDING_BASE_URL') ? 4 : 2, 1, 64);
+  const rerankStyle = reader.choice<RerankStyle>('RERANK_STYLE', ['cohere', 'jina', 'tei'], 'cohere');
   return {
     port: reader.integer('PORT', 3000, 0, 65_535),
     host: reader.text('HOST') ?? '0.0.0.0',
@@ -186,15 +201,28 @@ function read(reader: Reader) {
     redisPrefix: reader.text('REDIS_PREFIX') ?? 'lectern',
     s3: reader.s3(),
     outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
-    embedding: reader.remoteModel('EMBEDDING', 8, {
-      queryTimeoutMs: reader.integer('EMBEDDING_QUERY_TIMEOUT_MS', 2500, 100, 60_000),
-      retryMs: reader.integer('EMBEDDING_RETRY_MS', 60_000, 0, 600_000),
-      // 0: as its name says, or what most models take.
-      maxTokens: reader.integer('EMBEDDING_MAX_TOKENS', 0, 0, 1_000_000),
-    }),
-    chat: reader.remoteModel('CHAT', 32, {
-      silenceMs: reader.integer('CHAT_SILENCE_TIMEOUT_MS', 15_000, 100, 600_000),
-    }),
+    embedding: reader.remoteModel(
+      'EMBEDDING',
+      { concurrency: 8 },
+      {
+        queryTimeoutMs: reader.integer('EMBEDDING_QUERY_TIMEOUT_MS', 2500, 100, 60_000),
+        retryMs: reader.integer('EMBEDDING_RETRY_MS', 60_000, 0, 600_000),
+        // 0: as its name says, or what most models take.
+        maxTokens: reader.integer('EMBEDDING_MAX_TOKENS', 0, 0, 1_000_000),
+      },
+    ),
+    chat: reader.remoteModel(
+      'CHAT',
+      { concurrency: 32 },
+      {
+        silenceMs: reader.integer('CHAT_SILENCE_TIMEOUT_MS', 15_000, 100, 600_000),
+      },
+    ),
+    rerank: reader.remoteModel(
+      'RERANK',
+      { timeoutMs: 2500, concurrency: 8, nameless: rerankStyle === 'tei' },
+      { style: rerankStyle },
+    ),
     upload: {
       maxBytes: reader.integer('UPLOAD_MAX_MB', 50, 1, 2048) * megabyte,
       atOnce: reader.integer('UPLOADS_AT_ONCE', 64, 1, 10_000),

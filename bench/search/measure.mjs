@@ -91,6 +91,9 @@ const langchainSearch = (/** @type {string} */ question) => ({
   values: [vectorOf(question), topK],
 });
 
+// What is compared is what was found, not what is worth showing.
+const asFound = { understand: false, dropDuplicates: false, perDocument: 0, rerank: false };
+
 /**
  * How much of the exact best ten a caller gets who sees little, and whether it is ever fewer than there are.
  *
@@ -115,7 +118,7 @@ export async function filteredRecall(stage, questions, { group, share, sees }) {
   let short = 0;
   for (const query of questions) {
     const { rows } = await stage.tapped({ statements: [{ ...exact, values: [version, vectorOf(query), seen] }] });
-    const { results } = await caller.post(`${stage.base}/search`, { query, mode: 'semantic', topK });
+    const { results } = await caller.post(`${stage.base}/search`, { query, mode: 'semantic', topK, rank: asFound });
     const best = new Set(rows.map(({ document, start }) => `${document} ${start}`));
     found += results.filter(({ document, start }) => best.has(`${document.externalId} ${start}`)).length;
     there += best.size;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type BaseMessage, HumanMessage, SystemMessage } from '@langchain/core/messages';
-import type { SearchResult } from '../retrieval/retrieval.js';
+import type { SearchResult } from '../retrieval/search-result.js';
 
 /** A passage as it is handed to a model: `marker` is the number it is cited by. */
 export interface PromptPassage extends SearchResult {

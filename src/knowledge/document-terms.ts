@@ -1,17 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../platform/database.js';
 import { frequencies, terms, termVector } from './terms.js';
+import { withPlainYears } from './years.js';
 
 // Metadata is for machines too: what is longer than a name, and what comes after so many values, says little of a question.
 const longestValue = 200;
 const mostValues = 50;
 
 /** What a title says, as it is stored beside the document and read live by ranking. */
-export const titleTerms = (title: string): string => termVector(frequencies(terms(title)));
+export const titleTerms = (title: string): string => termVector(frequencies(terms(withPlainYears(title))));
 
 /** What metadata says: its words and numbers (a company, a year, a product), whatever their fields are called. */
 export const metadataTerms = (metadata: Record<string, unknown>): string =>
-  termVector(frequencies(terms(values(metadata).slice(0, mostValues).join('\n'))));
+  termVector(frequencies(terms(withPlainYears(values(metadata).slice(0, mostValues).join('\n')))));
 
 function values(value: unknown): string[] {
   if (typeof value === 'number') return [String(value)];

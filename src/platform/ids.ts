@@ -23,12 +23,18 @@ export function derivedId(eventId: string, addresseeId: string): string {
 
 export const showId = (prefix: IdPrefix, id: string): string => `${prefix}_${id}`;
 
+/** The UUID of a shown id; null for anything else. */
+export function uuidIn(prefix: IdPrefix, shown: string): string | null {
+  const id = shown.startsWith(`${prefix}_`) ? shown.slice(prefix.length + 1) : '';
+  return uuid.test(id) ? id : null;
+}
+
 /**
  * The UUID of a shown id.
  * @throws ApiError not_found for anything else: a malformed id is answered like an absent one
  */
 export function readId(prefix: IdPrefix, shown: string): string {
-  const id = shown.startsWith(`${prefix}_`) ? shown.slice(prefix.length + 1) : '';
-  if (!uuid.test(id)) throw notFound();
+  const id = uuidIn(prefix, shown);
+  if (id === null) throw notFound();
   return id;
 }

@@ -16,6 +16,7 @@ import { LOGGER, type Logger } from './logger.js';
 import { migrate } from './migrate.js';
 import { ChatModels } from './models/chat-models.js';
 import { Embedder } from './models/embedder.js';
+import { Reranker } from './models/reranker.js';
 import { OutboundClient } from './outbound.js';
 import { isBackground } from './lane.js';
 import { INTERACTIVE_POOL, openInteractivePool, openPool, POOL, type Pool } from './pool.js';
@@ -57,6 +58,7 @@ export class PlatformModule {
         Database,
         Embedder,
         ChatModels,
+        Reranker,
         OutboundClient,
         Idempotency,
         Overload,
@@ -74,6 +76,7 @@ export class PlatformModule {
         Database,
         Embedder,
         ChatModels,
+        Reranker,
         OutboundClient,
         Idempotency,
       ],

@@ -86,6 +86,7 @@ function ranksOf({ segment: { runOf }, passages, documents, scores }: Candidates
 
 /** The rank that the `depth`-th best has; -Infinity when there are not so many. */
 function leastOfBest(lists: readonly Float64Array[], depth: number): number {
+  if (depth === Infinity) return -Infinity;
   // A heap of the best so far, its least on top: most ranks are compared with that one alone.
   const heap = new Float64Array(depth).fill(-Infinity);
   for (const ranks of lists) {

@@ -20,6 +20,8 @@ const sampleSize = 200;
 /** A passage by its words and its letters; `score` is the leg's own. */
 export interface LexicalPassage extends Pick<LexicalHit, 'passage' | 'document' | 'coverage' | 'context' | 'score'> {
   grams: number;
+  /** What the score is the sum of. */
+  parts: { words: number; characters: number; context: number };
 }
 
 /** The lexical leg: BM25, of which the best are rescored by their letters and by what their document is about. */
@@ -60,10 +62,25 @@ export class LexicalLeg {
     return new Map(
       hits.map(({ id, ...hit }, at) => {
         const own = grams[at] ?? 0;
-        const score = (1 - gramWeight) * byWords(hit.score) + gramWeight * byGrams(own) + contextWeight * hit.context;
-        return [id, { ...hit, grams: own, score }];
+        const parts = {
+          words: (1 - gramWeight) * byWords(hit.score),
+          characters: gramWeight * byGrams(own),
+          context: contextWeight * hit.context,
+        };
+        return [id, { ...hit, grams: own, parts, score: parts.words + parts.characters + parts.context }];
       }),
     );
+  }
+
+  /** @returns the chunk ids of everything that holds a word of the question, best first by words: also what is not rescored */
+  async everything(
+    tx: Transaction,
+    { indexId }: Permitted,
+    what: AskedPassages,
+    asked: readonly AskedTerm[],
+  ): Promise<string[]> {
+    const found = await lexicalSearch(tx, this.postings, indexId, what, asked, Infinity);
+    return found.map(({ run, ordinal }) => this.idOf(run, ordinal));
   }
 
   private idOf(run: PermittedRun, ordinal: number): string {

@@ -1,10 +1,9 @@
-import type { Principal } from '../access/principal.js';
 import type { Transaction } from '../platform/database.js';
-import { fuse } from './fusion.js';
-import { askedTerms } from './lexical.js';
+import { fuse, type Fused } from './fusion.js';
+import { type AskedTerm, askedTerms } from './lexical.js';
 import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
-import { type Permitted, permittedTo, type RankingTarget } from './permitted.js';
-import type { PermittedReader } from './permitted-passages.js';
+import type { Permitted } from './permitted.js';
+import type { AskedPassages, PermittedReader } from './permitted-passages.js';
 import { nearest, type QuestionVector } from './vector-leg.js';
 
 export interface RankingWish {
@@ -15,14 +14,12 @@ export interface RankingWish {
   keyword: boolean;
   /** Weight of the semantic leg, 0 to 1. */
   alpha: number;
-  filter: unknown;
-  limit: number;
+  /** How many of the best are read. */
+  depth: number;
 }
 
-/** A passage with its fused score and its place in each leg; null: not among that leg's best. */
-export interface Ranked {
-  id: string;
-  score: number;
+/** A passage with its fused score and what each leg found of it; null: not among that leg's best. */
+export interface Ranked extends Fused {
   lexical: LexicalPassage | null;
   semantic: number | null;
 }
@@ -37,12 +34,21 @@ export interface RankedRow extends Ranked {
   metadata: Record<string, unknown>;
   fresh_at: Date;
   revision_id: string;
+  ordinal: number;
   section: string[];
   page: number | null;
   start_offset: number;
   end_offset: number;
   lead: string | null;
   text: string;
+}
+
+/** The best passages as rows, and everything the legs found, best first. */
+export interface Ranking {
+  asked: readonly AskedTerm[];
+  what: AskedPassages;
+  rows: RankedRow[];
+  fused: Fused[];
 }
 
 /** What ranking is done with. */
@@ -59,11 +65,9 @@ export interface Legs {
 export async function rank(
   tx: Transaction,
   { passages, lexical }: Legs,
-  principal: Principal,
-  target: RankingTarget,
+  permitted: Permitted,
   wish: RankingWish,
-): Promise<RankedRow[]> {
-  const permitted = permittedTo(principal, target, wish.filter);
+): Promise<Ranking> {
   const asked = wish.keyword ? askedTerms(wish.query) : [];
   const what = await passages.read(
     tx,
@@ -72,17 +76,13 @@ export async function rank(
   );
   const keyword = asked.length === 0 ? null : await lexical.search(tx, permitted, what, wish.query, asked);
   const semantic = wish.vector === null ? null : await nearest(tx, permitted, what.passages, wish.vector);
-  const best = fuse(keyword, semantic, wish.alpha).slice(0, wish.limit);
-  return read(
-    tx,
-    permitted,
-    best.map(({ id, score }) => ({
-      id,
-      score,
-      lexical: keyword?.get(id) ?? null,
-      semantic: semantic?.get(id)?.score ?? null,
-    })),
-  );
+  const fused = fuse(keyword, semantic, wish.alpha);
+  const best = fused.slice(0, wish.depth).map((each) => ({
+    ...each,
+    lexical: keyword?.get(each.id) ?? null,
+    semantic: semantic?.get(each.id)?.score ?? null,
+  }));
+  return { asked, what, rows: await read(tx, permitted, best), fused };
 }
 
 /** The text of the best, in their order. */
@@ -93,7 +93,7 @@ async function read(tx: Transaction, permitted: Permitted, best: Ranked[]): Prom
   const rows = await tx.rows<Omit<RankedRow, keyof Ranked>>(
     `select c.id as chunk_id, d.id as document_id, d.external_id, d.title, d.source_url,
        d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
-       c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.lead, c.text
+       c.revision_id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.lead, c.text
      from chunk c join document d on d.id = c.document_id
      where c.index_id = ${permitted.indexId} and c.id = any(${ids}) and c.visible @> ${permitted.version} and ${permitted.condition}`,
     parameters,

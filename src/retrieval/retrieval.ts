@@ -1,19 +1,26 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
-import { ApiError, notFound } from '../errors.js';
-import type { Principal } from '../access/principal.js';
+import { ApiError, invalidField } from '../errors.js';
+import { type Principal, readsAll } from '../access/principal.js';
 import { vectorLiteral } from '../knowledge/chunks.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
-import { nearFrom } from '../knowledge/near-indexes.js';
 import { Database, type Transaction } from '../platform/database.js';
-import { showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
+import { Reranker } from '../platform/models/reranker.js';
+import { arrange, asRanked, depthFor, type Question, type ScoredRow } from './arrange.js';
 import { LexicalLeg } from './lexical-leg.js';
-import type { RankingTarget } from './permitted.js';
+import { readNeighbours } from './neighbours.js';
+import type { Recency } from './preferences.js';
+import { permittedTo } from './permitted.js';
 import { PermittedReader } from './permitted-passages.js';
 import { rank, type RankedRow } from './ranking.js';
+import { leastReranked, rerank } from './rerank.js';
+import { type SearchResult, toResult } from './search-result.js';
+import { type IndexModel, readTarget, type Target } from './target.js';
+import { asWordsAlone, understand } from './understanding.js';
 import type { QuestionVector } from './vector-leg.js';
+import { type Askers, obstacle, rankOf, shownAs, type Whereabouts } from './whereabouts.js';
 
 export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
 
@@ -24,49 +31,34 @@ export interface SearchWish {
   filter?: unknown;
   /** A version to look back to; absent: the active one. */
   version?: number;
+  /** Which steps come after ranking; absent: all of them. */
+  rank?: Pick<Question, 'dropDuplicates' | 'perDocument' | 'rerank'> & { understand: boolean };
+  recency?: Recency;
+  /** Neighbouring passages on each side that are given along. */
+  expand?: number;
+  explain?: boolean;
+  /** With `explain`: a document of which is said why it is in the list, or is not. */
+  documentId?: string;
+  /** With `explain`: whose eyes to search with, for callers who may read everything. */
+  as?: { subject?: string; groups: string[] };
 }
 
-/** One passage that the caller may see, with its place in the stored text of its revision. */
-export interface SearchResult {
-  document: {
-    id: string;
-    externalId: string | null;
-    title: string;
-    sourceUrl: string | null;
-    sourceUpdatedAt: Date | null;
-    metadata: Record<string, unknown>;
-  };
-  revision: string;
-  section: string[];
-  page: number | null;
-  start: number;
-  end: number;
-  /** Caption and header of the table that the text goes on with; no part of the text, and never quoted. */
-  lead: string | null;
-  text: string;
-  score: number;
-  /**
-   * The parts of the score: BM25 of the passage, of its whole document and over character grams, how well the document's
-   * title and metadata fit, the cosine, and the share of the question's weight that the passage holds. Null: not among
-   * that leg's best.
-   */
-  signals: {
-    keyword: number | null;
-    document: number | null;
-    characters: number | null;
-    context: number | null;
-    semantic: number | null;
-    coverage: number | null;
-  };
-}
+const allSteps: NonNullable<SearchWish['rank']> = {
+  understand: true,
+  dropDuplicates: true,
+  perDocument: 3,
+  rerank: true,
+};
 
 export interface SearchAnswer {
   version: number;
   mode: SearchMode;
-  /** What should have taken part and could not, such as `semantic`. */
+  /** What should have taken part and could not: `semantic`, `rerank`. */
   degraded: string[];
   results: SearchResult[];
   freshness: { oldest: Date | null; newest: Date | null };
+  /** Of the document that was asked about. */
+  explanation?: { documentId: string } & Whereabouts;
 }
 
 // Lexical vectors repeat what the lexical leg knows, so they count for next to nothing (measured: at .15, TIME lost .010
@@ -80,31 +72,50 @@ export class Retrieval {
   constructor(
     private readonly database: Database,
     private readonly embedder: Embedder,
-    private readonly lexical: LexicalLeg,
     private readonly passages: PermittedReader,
+    private readonly lexical: LexicalLeg,
+    private readonly reranker: Reranker,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws ApiError not_found for a base or version that is not there for this caller */
+  /**
+   * Understand, rank, rerank, arrange, expand.
+   * @throws ApiError not_found for a base or version that is not there for this caller
+   */
   async search(principal: Principal, shownBase: string, wish: SearchWish): Promise<SearchAnswer> {
     if (wish.version !== undefined && !principal.scopes.has('versions:look-back')) {
       throw new ApiError('forbidden', 'Looking back at a version needs the scope versions:look-back.');
     }
+    const askers = { asker: principal, searcher: searcherOf(principal, wish) };
+    const question = this.read(wish);
     // One snapshot for everything, unless a model far away must be asked for the question's vector in between.
     const near = await this.database.snapshot(principal, async (tx) => {
-      const target = await readTarget(tx, principal, shownBase, wish.version);
+      const { vectorIndexFrom } = this.config.database;
+      const target = await readTarget(tx, principal, shownBase, wish.version, vectorIndexFrom);
       const semantic = this.atHand(target, wish);
-      return { target, answer: semantic === undefined ? null : await this.rank(tx, principal, target, wish, semantic) };
+      const answer = semantic === undefined ? null : await this.rank(tx, askers, target, wish, question, semantic);
+      return { target, answer };
     });
-    const { rows, mode, degraded } = near.answer ?? (await this.rankWithModel(principal, near.target, wish));
+    const { target } = near;
+    const ranked = near.answer ?? (await this.rankWithModel(askers, target, wish, question));
+    const { mode } = ranked;
+    const reranked = await this.rerank(ranked.rows, wish.query, question);
+    const rows = arrange(reranked ?? asRanked(ranked.rows), question);
+    const around = await this.neighbours(askers, target, wish, rows);
     const dates = rows.map((row) => row.fresh_at).sort((a, b) => a.getTime() - b.getTime());
     return {
-      version: near.target.version,
+      version: target.version,
       mode,
-      degraded,
-      results: rows.map(toResult),
+      degraded: [
+        ...(mode === wish.mode ? [] : ['semantic']),
+        ...(question.rerank && reranked === null ? ['rerank'] : []),
+      ],
+      results: rows.map((row) => toResult(row, around?.get(row.chunk_id) ?? null, wish.explain ?? false)),
       freshness: { oldest: dates[0] ?? null, newest: dates.at(-1) ?? null },
+      ...(wish.documentId !== undefined && ranked.whereabouts
+        ? { explanation: { documentId: wish.documentId, ...shownAs(ranked.whereabouts, wish.documentId, rows) } }
+        : {}),
     };
   }
 
@@ -115,47 +126,72 @@ export class Retrieval {
     });
   }
 
+  /** The question, understood as far as is wished, and what is to be done with what ranking finds for it. */
+  private read({ query, topK, rank: steps = allSteps, recency }: SearchWish): Question {
+    return {
+      ...(steps.understand ? understand(query) : asWordsAlone(query)),
+      ...steps,
+      topK,
+      recency: recency ?? null,
+      rerank: steps.rerank && this.reranker.state !== 'none',
+      now: new Date(),
+    };
+  }
+
   /** The question is embedded outside any transaction. */
-  private async rankWithModel(principal: Principal, target: Target, wish: SearchWish): Promise<RankedAnswer> {
+  private async rankWithModel(askers: Askers, target: Target, wish: SearchWish, question: Question) {
     const semantic = target.model && (await this.embedQuery(target.model, wish.query));
-    return this.database.snapshot(principal, (tx) => this.rank(tx, principal, target, wish, semantic));
+    return this.database.snapshot(askers.searcher, (tx) => this.rank(tx, askers, target, wish, question, semantic));
   }
 
   /** @param semantic null: words alone rank */
   private async rank(
     tx: Transaction,
-    principal: Principal,
+    askers: Askers,
     target: Target,
     wish: SearchWish,
+    question: Question,
     semantic: QueryVector | null,
   ): Promise<RankedAnswer> {
+    const { indexId } = target;
+    const { documentId } = wish;
+    const barred = documentId === undefined ? null : await obstacle(tx, askers, target, wish.filter, documentId);
     // Nothing was ever published: there is nothing to degrade.
-    if (target.indexId === null) return { rows: [], mode: wish.mode, degraded: [] };
-    const lost = semantic === null && wish.mode !== 'keyword';
-    const mode = lost ? 'keyword' : wish.mode;
-    const rows = await rank(
-      tx,
-      { passages: this.passages, lexical: this.lexical },
-      principal,
-      { ...target, indexId: target.indexId, nearFrom: this.nearFrom(target) },
-      {
-        query: wish.query,
-        vector: semantic,
-        keyword: mode !== 'semantic',
-        alpha: semantic?.alpha ?? 0,
-        filter: wish.filter,
-        limit: wish.topK,
-      },
-    );
-    return { rows, mode, degraded: lost ? ['semantic'] : [] };
+    if (indexId === null) return { rows: [], mode: wish.mode, whereabouts: barred };
+    const mode = semantic === null ? 'keyword' : wish.mode;
+    const permitted = permittedTo(askers.searcher, { ...target, indexId }, wish.filter);
+    const ranking = await rank(tx, { passages: this.passages, lexical: this.lexical }, permitted, {
+      query: question.spelled,
+      vector: semantic,
+      keyword: mode !== 'semantic',
+      alpha: semantic?.alpha ?? 0,
+      depth: question.rerank ? Math.max(leastReranked, depthFor(question)) : depthFor(question),
+    });
+    const open = documentId !== undefined && barred === null;
+    const whereabouts = open ? await rankOf(tx, this.lexical, permitted, ranking, documentId) : barred;
+    return { rows: ranking.rows, mode, whereabouts };
   }
 
-  private nearFrom({ model }: Target): number | null {
-    const { vectorIndexFrom } = this.config.database;
-    return model?.near && vectorIndexFrom !== null ? nearFrom(vectorIndexFrom, model.dimensions) : null;
+  /** @returns null where no reranker is wished for, or it is down: the fused order stands */
+  private async rerank(rows: RankedRow[], query: string, question: Question): Promise<ScoredRow[] | null> {
+    if (!question.rerank) return null;
+    try {
+      return await rerank(this.reranker, rows, query, question);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'the reranker gave no scores; the fused order stands');
+      return null;
+    }
   }
 
-  /** The question's vector where none must be asked for: null when none is needed, undefined when one must. */
+  /** A transaction of its own: between ranking and this, the reranker may have been asked. */
+  private async neighbours({ searcher }: Askers, target: Target, wish: SearchWish, rows: RankedRow[]) {
+    const { indexId } = target;
+    if (!wish.expand || indexId === null || rows.length === 0) return null;
+    const permitted = permittedTo(searcher, { ...target, indexId }, undefined);
+    return this.database.as(searcher, (tx) => readNeighbours(tx, permitted, rows, wish.expand ?? 0));
+  }
+
+  /** The question's vector where none must be asked for: null when there is none to be had, undefined when one must. */
   private atHand({ model }: Target, { mode, query }: SearchWish): QueryVector | null | undefined {
     if (model === null || mode === 'keyword') return null;
     const found = this.embedder.find(model.name);
@@ -164,7 +200,7 @@ export class Retrieval {
     return vector && queryVector(found, vector);
   }
 
-  /** @returns null when the model is down or not configured here: keyword search then answers alone, and says so */
+  /** @returns null when the model is down: keyword search then answers alone, and says so */
   private async embedQuery({ name, dimensions }: IndexModel, query: string): Promise<QueryVector | null> {
     const model = this.embedder.find(name);
     if (!model) return null;
@@ -177,51 +213,10 @@ export class Retrieval {
   }
 }
 
-/** What a question is asked of. `indexId` and `model` are null where nothing was ever published. */
-interface Target extends Omit<RankingTarget, 'indexId' | 'nearFrom'> {
-  indexId: number | null;
-  model: IndexModel | null;
-}
-
 interface RankedAnswer {
   rows: RankedRow[];
   mode: SearchMode;
-  degraded: string[];
-}
-
-/** @throws ApiError not_found for a base or version that is not there for this caller */
-async function readTarget(
-  tx: Transaction,
-  principal: Principal,
-  shownBase: string,
-  wanted: number | undefined,
-): Promise<Target> {
-  const base = await openBase(tx, principal, shownBase);
-  const row = await tx.row<VersionRow>(
-    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.near_since is not null as near from version v left join knowledge_index i on i.id = v.index_id
-     where v.knowledge_base_id = $1 and v.number = $2`,
-    [base.id, wanted ?? base.activeVersion],
-  );
-  if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
-  const { embedding_model: name, dimensions, near } = row;
-  const model = name === null || dimensions === null ? null : { name, dimensions, near };
-  return { knowledgeBaseId: base.id, indexId: row.index_id, version: row.number, model };
-}
-
-interface VersionRow {
-  number: number;
-  status: string;
-  index_id: number | null;
-  embedding_model: string | null;
-  dimensions: number | null;
-  near: boolean;
-}
-
-/** The model that an index was built with, the size of its vectors, and whether there is a graph over them. */
-interface IndexModel {
-  name: string;
-  dimensions: number;
-  near: boolean;
+  whereabouts: Whereabouts | null;
 }
 
 interface QueryVector extends QuestionVector {
@@ -234,31 +229,14 @@ const queryVector = (model: EmbeddingModel, vector: number[]): QueryVector => ({
   alpha: model.lexical ? lexicalAlpha : modelAlpha,
 });
 
-function toResult(row: RankedRow): SearchResult {
-  return {
-    document: {
-      id: showId('doc', row.document_id),
-      externalId: row.external_id,
-      title: row.title,
-      sourceUrl: row.source_url,
-      sourceUpdatedAt: row.source_updated_at,
-      metadata: row.metadata,
-    },
-    revision: showId('rev', row.revision_id),
-    section: row.section,
-    page: row.page,
-    start: row.start_offset,
-    end: row.end_offset,
-    lead: row.lead,
-    text: row.text,
-    score: row.score,
-    signals: {
-      keyword: row.lexical?.passage ?? null,
-      document: row.lexical?.document ?? null,
-      characters: row.lexical?.grams ?? null,
-      context: row.lexical?.context ?? null,
-      semantic: row.semantic,
-      coverage: row.lexical?.coverage ?? null,
-    },
-  };
+/** Who may see what counts for a search. @throws ApiError unless the caller may look with somebody else's eyes */
+function searcherOf(principal: Principal, { explain, documentId, as }: SearchWish): Principal {
+  if (!explain && documentId !== undefined) throw invalidField('documentId', 'needs "explain": true');
+  if (!as) return principal;
+  if (!explain) throw invalidField('as', 'needs "explain": true');
+  if (!readsAll(principal)) {
+    throw new ApiError('forbidden', 'Searching with the eyes of somebody else needs the scope documents:read-all.');
+  }
+  const scopes = new Set([...principal.scopes].filter((scope) => scope !== 'documents:read-all'));
+  return { ...principal, subject: as.subject ?? null, groups: as.groups, scopes };
 }

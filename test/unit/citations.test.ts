@@ -23,7 +23,19 @@ function passage(marker: number, text: string, more: Partial<PromptPassage> = {}
     end: 1000 * marker + text.length,
     text,
     score: 1,
-    signals: { keyword: 1, document: 1, characters: 1, context: 0, semantic: 1, coverage: 1 },
+    signals: {
+      keyword: 1,
+      document: 1,
+      characters: 1,
+      context: 0,
+      semantic: 0.5,
+      coverage: 1,
+      literal: null,
+      recency: null,
+      rerank: null,
+      duplicates: 0,
+      heldBack: 0,
+    },
     ...more,
   };
 }

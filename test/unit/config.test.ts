@@ -54,13 +54,26 @@ describe('the configuration', () => {
     for (const secret of ['too-short-a-key', 'hunter2', 'weak']) expect(told).not.toContain(secret);
   });
 
-  it.each(['EMBEDDING', 'CHAT'])('wants the address and the name of the %s model together or not at all', (prefix) => {
-    expect(problems({ [`${prefix}_MODEL`]: 'm' })).toEqual([expect.stringContaining(`${prefix}_BASE_URL is missing`)]);
-    expect(problems({ [`${prefix}_BASE_URL`]: 'http://localhost:1' })).toEqual([
-      expect.stringContaining(`${prefix}_MODEL is missing`),
+  it('needs no name for a reranker that serves one model, and knows the styles it speaks', () => {
+    const address = { RERANK_BASE_URL: 'http://localhost:1' };
+    expect(readConfig({ ...address, RERANK_STYLE: 'tei' }).rerank).toMatchObject({ style: 'tei', timeoutMs: 2500 });
+    expect(problems({ ...address, RERANK_MODEL: 'm', RERANK_STYLE: 'rrf' })).toEqual([
+      expect.stringContaining('RERANK_STYLE must be one of cohere, jina, tei'),
     ]);
-    expect(problems({ [`${prefix}_BASE_URL`]: 'http://localhost:1/v1/', [`${prefix}_MODEL`]: 'm' })).toEqual([]);
   });
+
+  it.each(['EMBEDDING', 'CHAT', 'RERANK'])(
+    'wants the address and the name of the %s model together or not at all',
+    (prefix) => {
+      expect(problems({ [`${prefix}_MODEL`]: 'm' })).toEqual([
+        expect.stringContaining(`${prefix}_BASE_URL is missing`),
+      ]);
+      expect(problems({ [`${prefix}_BASE_URL`]: 'http://localhost:1' })).toEqual([
+        expect.stringContaining(`${prefix}_MODEL is missing`),
+      ]);
+      expect(problems({ [`${prefix}_BASE_URL`]: 'http://localhost:1/v1/', [`${prefix}_MODEL`]: 'm' })).toEqual([]);
+    },
+  );
 
   it('wants the bucket and its keys together or not at all', () => {
     const whole = { S3_BUCKET: 'files', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'secret' };

@@ -9,6 +9,7 @@ import {
   IsIn,
   IsInt,
   IsISO8601,
+  IsNumber,
   IsObject,
   IsString,
   Matches,
@@ -42,6 +43,8 @@ function field(options: FieldOptions, schema: object, ...rules: PropertyDecorato
   );
 }
 
+const withDefault = ({ default: usual }: { default?: unknown }) => (usual === undefined ? {} : { default: usual });
+
 export function TextField(options: FieldOptions & { min?: number; max: number; pattern?: RegExp }): PropertyDecorator {
   const { min = 1, max, pattern } = options;
   const rules = [IsString(), MinLength(min), MaxLength(max), ...(pattern ? [Matches(pattern)] : [])];
@@ -61,12 +64,7 @@ export function IntegerField(
   options: FieldOptions & { min: number; max: number; default?: number },
 ): PropertyDecorator {
   const { min, max } = options;
-  const schema = {
-    type: 'integer',
-    minimum: min,
-    maximum: max,
-    ...(options.default !== undefined ? { default: options.default } : {}),
-  };
+  const schema = { type: 'integer', minimum: min, maximum: max, ...withDefault(options) };
   return field(
     options,
     schema,
@@ -77,8 +75,15 @@ export function IntegerField(
   );
 }
 
-export function BooleanField(options: FieldOptions = {}): PropertyDecorator {
-  return field(options, { type: Boolean }, IsBoolean());
+/** Any finite number. */
+export function NumberField(options: FieldOptions & { min: number; max: number; default?: number }): PropertyDecorator {
+  const { min, max } = options;
+  const schema = { type: 'number', minimum: min, maximum: max, ...withDefault(options) };
+  return field(options, schema, IsNumber(), Min(min), Max(max));
+}
+
+export function BooleanField(options: FieldOptions & { default?: boolean } = {}): PropertyDecorator {
+  return field(options, { type: Boolean, ...withDefault(options) }, IsBoolean());
 }
 
 // ISO 8601 also knows weeks and bare years, which JavaScript cannot read as a time.

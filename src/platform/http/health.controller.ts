@@ -7,6 +7,7 @@ import { Database } from '../database.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { ChatModels } from '../models/chat-models.js';
 import { Embedder } from '../models/embedder.js';
+import { Reranker } from '../models/reranker.js';
 import { Public } from './open-route.js';
 
 type Check = { status: 'ok' | 'down'; ms: number };
@@ -23,6 +24,7 @@ export class HealthController {
     private readonly blobs: BlobStore,
     private readonly embedder: Embedder,
     private readonly chatModels: ChatModels,
+    private readonly reranker: Reranker,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -46,7 +48,8 @@ export class HealthController {
     ]);
     // Models are not asked here: a check every few seconds would cost money, and their breakers know how they are.
     const models = { embeddings: { status: this.embedder.state }, chat: { status: this.chatModels.state } };
-    const checks = { database, queue, blobs, ...models };
+    const rerank = this.reranker.state === 'none' ? {} : { rerank: { status: this.reranker.state } };
+    const checks = { database, queue, blobs, ...models, ...rerank };
     const serves = database.status === 'ok';
     const whole = Object.values(checks).every(({ status }) => status !== 'down' && status !== 'open');
     void reply.status(serves ? 200 : 503);

@@ -1,0 +1,68 @@
+// Two texts are near-duplicates when this much of their runs of three words is the same: a word changed in 25 is, a
+// sentence added to three is not.
+const threshold = 0.75;
+const shingleWords = 3;
+// Further down hardly anything is shown, and each text costs a comparison with all before it.
+const looked = 50;
+
+/** What is kept, and the near-duplicates that were left out in favour of each of them. */
+export interface Unrepeated<T> {
+  rows: T[];
+  duplicates: ReadonlyMap<T, T[]>;
+}
+
+/**
+ * Leaves out passages that say again, nearly word for word, what a better one says. Texts with other figures in them are
+ * never taken for the same: a price list and last year's differ in nothing else.
+ * @param rows best first; only the first 50 are compared
+ */
+export function withoutNearDuplicates<T extends { text: string }>(rows: readonly T[]): Unrepeated<T> {
+  const duplicates = new Map<T, T[]>();
+  // Texts with other figures need not be compared at all, which is most of them.
+  const kept = new Map<string, { row: T; shingles: ReadonlySet<number> | null }[]>();
+  const unrepeated = rows.slice(0, looked).filter((row) => {
+    const figures = row.text.match(/\p{N}+/gu)?.join(' ') ?? '';
+    const rivals = kept.get(figures) ?? [];
+    kept.set(figures, rivals);
+    let own: ReadonlySet<number> | null = null;
+    for (const rival of rivals) {
+      if (!similarLength(row.text, rival.row.text)) continue;
+      own ??= shinglesOf(row.text);
+      rival.shingles ??= shinglesOf(rival.row.text);
+      if (resemblance(own, rival.shingles) < threshold) continue;
+      duplicates.set(rival.row, [...(duplicates.get(rival.row) ?? []), row]);
+      return false;
+    }
+    rivals.push({ row, shingles: own });
+    return true;
+  });
+  return { rows: [...unrepeated, ...rows.slice(looked)], duplicates };
+}
+
+/** Whether two texts could be as alike as is asked for; words are not all of one length, hence the margin. */
+const similarLength = (one: string, other: string): boolean =>
+  Math.min(one.length, other.length) >= 0.7 * Math.max(one.length, other.length);
+
+/** Jaccard: how much of all they have, they share. */
+function resemblance(one: ReadonlySet<number>, other: ReadonlySet<number>): number {
+  let shared = 0;
+  for (const shingle of one) if (other.has(shingle)) shared += 1;
+  return shared / (one.size + other.size - shared);
+}
+
+const word =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}])[\p{L}\p{N}\p{M}])+/gu;
+
+/** Hashes (FNV-1a) of every three words in a row, of a shorter text of all its words; a character of Chinese is a word. */
+function shinglesOf(text: string): Set<number> {
+  const words = text.normalize('NFKC').toLowerCase().match(word) ?? [];
+  const runs = Math.max(1, words.length - shingleWords + 1);
+  return new Set(
+    Array.from({ length: runs }, (_, at) => {
+      let hash = 0x811c9dc5;
+      for (const character of words.slice(at, at + shingleWords).join(' '))
+        hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
+      return hash;
+    }),
+  );
+}

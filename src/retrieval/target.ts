@@ -1,0 +1,58 @@
+import type { Principal } from '../access/principal.js';
+import { notFound } from '../errors.js';
+import { openBase } from '../knowledge/knowledge-bases.js';
+import { nearFrom } from '../knowledge/near-indexes.js';
+import type { Transaction } from '../platform/database.js';
+import type { RankingTarget } from './permitted.js';
+
+/** The model that an index was built with, and the size of its vectors. */
+export interface IndexModel {
+  name: string;
+  dimensions: number;
+}
+
+/** What a question is asked of. `indexId` and `model` are null where nothing was ever published. */
+export interface Target extends Omit<RankingTarget, 'indexId'> {
+  indexId: number | null;
+  model: IndexModel | null;
+}
+
+interface VersionRow {
+  number: number;
+  status: string;
+  index_id: number | null;
+  embedding_model: string | null;
+  dimensions: number | null;
+  near: boolean;
+}
+
+/**
+ * @param wanted a version's number; undefined: the active one
+ * @param vectorIndexFrom see the setting of this name; null: vectors are compared one by one, however many
+ * @throws ApiError not_found for a base or version that is not there for this caller
+ */
+export async function readTarget(
+  tx: Transaction,
+  principal: Principal,
+  shownBase: string,
+  wanted: number | undefined,
+  vectorIndexFrom: number | null,
+): Promise<Target> {
+  const base = await openBase(tx, principal, shownBase);
+  const row = await tx.row<VersionRow>(
+    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.near_since is not null as near
+     from version v left join knowledge_index i on i.id = v.index_id
+     where v.knowledge_base_id = $1 and v.number = $2`,
+    [base.id, wanted ?? base.activeVersion],
+  );
+  if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
+  const { embedding_model: name, dimensions } = row;
+  const model = name === null || dimensions === null ? null : { name, dimensions };
+  return {
+    knowledgeBaseId: base.id,
+    indexId: row.index_id,
+    version: row.number,
+    model,
+    nearFrom: model && row.near && vectorIndexFrom !== null ? nearFrom(vectorIndexFrom, model.dimensions) : null,
+  };
+}
