@@ -5,7 +5,7 @@ import { Database, type Transaction } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
-import { defaultChunking, type Pipeline } from './pipeline.js';
+import { defaultChunking, isLanguage, type Pipeline } from './pipeline.js';
 
 export interface KnowledgeBase {
   id: string;
@@ -25,6 +25,13 @@ interface KnowledgeBaseRow {
   active_version: number;
   created_at: Date;
   documents: string;
+}
+
+const automatic = 'auto';
+
+function noLanguage(): ApiError {
+  const message = 'must be `auto` or an ISO 639-1 code in lower case, such as `en`, `de` or `zh`';
+  return new ApiError('unprocessable', `pipeline.language ${message}.`, [{ field: 'pipeline.language', message }]);
 }
 
 const columns = 'b.id, b.tenant_id, b.name, b.pipeline, b.active_version, b.created_at';
@@ -63,13 +70,22 @@ export class KnowledgeBases {
     private readonly embedder: Embedder,
   ) {}
 
-  /** @throws ApiError already_exists when the tenant has a base of this name */
-  async create(principal: Principal, wish: { name: string; chunking?: Partial<Pipeline['chunking']> }) {
+  /**
+   * @param wish `language`: a code, or `auto`
+   * @throws ApiError already_exists when the tenant has a base of this name; unprocessable for a language nobody knows
+   */
+  async create(
+    principal: Principal,
+    wish: { name: string; chunking?: Partial<Pipeline['chunking']>; language?: string },
+  ) {
+    const { language = automatic } = wish;
+    if (language !== automatic && !isLanguage(language)) throw noLanguage();
     const targetChars = wish.chunking?.targetChars ?? defaultChunking.targetChars;
     const maxChars = Math.max(wish.chunking?.maxChars ?? defaultChunking.maxChars, targetChars);
     const pipeline: Pipeline = {
       chunking: { targetChars, maxChars },
       embedding: { model: this.embedder.preferred.name },
+      ...(language === automatic ? {} : { language }),
     };
     const id = newId();
     const made = await this.database.as(principal, async (tx) => {
@@ -152,7 +168,7 @@ function show(base: KnowledgeBase, documents: number) {
   return {
     id: showId('kb', base.id),
     name: base.name,
-    pipeline: base.pipeline,
+    pipeline: { ...base.pipeline, language: base.pipeline.language ?? automatic },
     activeVersion: base.activeVersion,
     documents,
     createdAt: base.createdAt,

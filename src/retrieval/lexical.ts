@@ -1,9 +1,10 @@
-import { frequencies, placeOf, terms, termVector } from '../knowledge/terms.js';
+import { placeOf, termVector } from '../knowledge/terms.js';
 import type { Transaction } from '../platform/database.js';
 import { bestPassages, type LexicalHit } from './best-passages.js';
 import type { PermittedRun, ScoredSegment } from './bm25.js';
 import type { PostingCache } from './posting-cache.js';
 import type { Permitted } from './ranking.js';
+import { termClasses, unite } from './term-classes.js';
 
 // A question longer than this is cut: each term costs a lookup a segment.
 const maxTerms = 32;
@@ -37,25 +38,23 @@ export async function lexicalSearch(
   question: string,
   depth: number,
 ): Promise<LexicalResult | null> {
-  const asked = [...frequencies(terms(question))].slice(0, maxTerms);
+  const asked = termClasses(question, permitted.languages).slice(0, maxTerms);
   if (asked.length === 0) return null;
-  const rows = await readPermitted(
-    tx,
-    permitted,
-    asked.map(([term]) => term),
-  );
+  const variants = asked.map((each) => each.variants);
+  const rows = await readPermitted(tx, permitted, variants);
   const postings = await cache.load(
     tx,
     permitted.indexId,
     rows.map(({ segment }) => segment),
-    asked.map(([term]) => placeOf(term)),
+    variants.flat().map(placeOf),
   );
+  const sizes = variants.map(({ length }) => length);
   const segments = rows.map((row, at) => ({
     runs: readRuns(row, asked.length),
     lengths: postings[at]?.lengths ?? new Uint16Array(),
-    postings: postings[at]?.postings ?? [],
+    postings: unite(postings[at]?.postings ?? [], sizes),
   }));
-  const counts = asked.map(([, count]) => count);
+  const counts = asked.map(({ count }) => count);
   return { hits: bestPassages(segments, counts, depth), segments };
 }
 
@@ -63,11 +62,11 @@ export async function lexicalSearch(
  * One statement for what may be searched: which chunks of which segments, and what titles and metadata say. Packed, because a row
  * for each of 20,000 documents takes longer to send than to find.
  */
-function readPermitted(tx: Transaction, permitted: Permitted, asked: string[]): Promise<SegmentRow[]> {
+function readPermitted(tx: Transaction, permitted: Permitted, asked: string[][]): Promise<SegmentRow[]> {
   const parameters = [...permitted.parameters];
-  const any = `$${parameters.push(termVector(new Map(asked.map((term) => [term, 1]))))}::sparsevec`;
-  const counts = asked.map((term) => {
-    const vector = `$${parameters.push(termVector(new Map([[term, 1]])))}::sparsevec`;
+  const any = `$${parameters.push(ones(asked.flat()))}::sparsevec`;
+  const counts = asked.map((variants) => {
+    const vector = `$${parameters.push(ones(variants))}::sparsevec`;
     return `int4send((-(d.title_terms <#> ${vector}))::int) || int4send(coalesce(-(d.metadata_terms <#> ${vector}), 0)::int)`;
   });
   return tx.rows<SegmentRow>(
@@ -86,6 +85,9 @@ function readPermitted(tx: Transaction, permitted: Permitted, asked: string[]): 
     parameters,
   );
 }
+
+/** Its inner product with what a title says is how often the title holds any of these. */
+const ones = (terms: string[]): string => termVector(new Map(terms.map((term) => [term, 1])));
 
 function readRuns({ runs, heads }: SegmentRow, asked: number): PermittedRun[] {
   const packed = Buffer.from(runs, 'base64');

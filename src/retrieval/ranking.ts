@@ -8,6 +8,8 @@ import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
 export interface RankingTarget {
   knowledgeBaseId: string;
   indexId: number;
+  /** What its documents are in, as ISO 639-1 codes. */
+  languages: readonly string[];
   version: number;
 }
 
@@ -29,6 +31,7 @@ export interface Permitted {
   parameters: readonly unknown[];
   /** Written out in statements, not bound: only then does the planner leave the other indexes' partitions alone. */
   indexId: number;
+  languages: readonly string[];
   /** The version as SQL. */
   version: string;
 }
@@ -97,6 +100,7 @@ function permittedTo(principal: Principal, target: RankingTarget, filter: unknow
     condition: `d.knowledge_base_id = $1 and ${visible} and ${matching}`,
     parameters,
     indexId: Math.trunc(target.indexId),
+    languages: target.languages,
     version: '$2::int',
   };
 }

@@ -132,14 +132,15 @@ export class Retrieval {
     return this.database.as(principal, async (tx) => {
       const base = await openBase(tx, principal, shownBase);
       const row = await tx.row<VersionRow>(
-        `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions from version v left join knowledge_index i on i.id = v.index_id
+        `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages from version v left join knowledge_index i on i.id = v.index_id
          where v.knowledge_base_id = $1 and v.number = $2`,
         [base.id, wanted ?? base.activeVersion],
       );
       if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
       const { embedding_model: name, dimensions } = row;
       const model = name === null || dimensions === null ? null : { name, dimensions };
-      return { knowledgeBaseId: base.id, indexId: row.index_id, version: row.number, model };
+      const languages = row.languages ?? [];
+      return { knowledgeBaseId: base.id, indexId: row.index_id, languages, version: row.number, model };
     });
   }
 
@@ -163,6 +164,7 @@ interface VersionRow {
   index_id: number | null;
   embedding_model: string | null;
   dimensions: number | null;
+  languages: string[] | null;
 }
 
 /** The model that an index was built with, and the size of its vectors. */
