@@ -5,6 +5,9 @@ import { words } from '../knowledge/terms.js';
 // A question with so many stop words of one language, and more than of any other, is in that language.
 const tellingStopWords = 2;
 
+// Each word is stemmed once a language: of a longer question to an index in several, no more than this is read.
+const mostWords = 128;
+
 /** A word of a question: what it is indexed as in each language of the index. Ranking takes them for one term. */
 export interface TermClass {
   variants: string[];
@@ -23,7 +26,7 @@ export function termClasses(question: string, languages: readonly string[]): Ter
   const asked = words(question.normalize('NFKC'));
   const spoken = spokenIn(asked, rules);
   const classes = new Map<string, TermClass>();
-  for (const word of asked) {
+  for (const word of rules.length === 1 ? asked : asked.slice(0, mostWords)) {
     if (spoken?.stops(spoken.lower(word))) continue;
     const variants = [...new Set(rules.flatMap((each) => each.term(each.lower(word)) ?? []))];
     if (variants.length === 0) continue;
