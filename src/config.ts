@@ -136,12 +136,12 @@ class Reader {
 const megabyte = 1024 * 1024;
 
 /** What reading an untrusted file may cost: the processes that do it, and what a single file may hold. */
-function parserSettings(reader: Reader, heavy: number) {
+function parserSettings(reader: Reader) {
   return {
     timeoutMs: reader.integer('PARSER_TIMEOUT_MS', 60_000, 1000, 600_000),
     patienceMs: reader.integer('PARSER_PATIENCE_MS', 3000, 100, 600_000),
-    // One for each document that is read at the same time, and one for what takes long.
-    processes: reader.integer('PARSER_PROCESSES', heavy + 1, 2, 65),
+    // Two for documents that are read at the same time, and one for what takes long.
+    processes: reader.integer('PARSER_PROCESSES', 3, 2, 65),
     reuse: reader.integer('PARSER_REUSE', 50, 1, 10_000),
     heapMb: reader.integer('PARSER_HEAP_MB', 512, 64, 8192),
     rssMb: reader.integer('PARSER_RSS_MB', 768, 128, 16_384),
@@ -161,7 +161,8 @@ function parserSettings(reader: Reader, heavy: number) {
 
 /** Every setting of the service, with its default. The README's table is this function in words. */
 function read(reader: Reader) {
-  const heavy = reader.integer('HEAVY_CONCURRENCY', 2, 1, 64);
+  // With a model far away some documents are read while others wait for their vectors.
+  const heavy = reader.integer('HEAVY_CONCURRENCY', reader.text('EMBEDDING_BASE_URL') ? 4 : 2, 1, 64);
   return {
     port: reader.integer('PORT', 3000, 0, 65_535),
     host: reader.text('HOST') ?? '0.0.0.0',
@@ -203,7 +204,7 @@ function read(reader: Reader) {
       eventLoopDelayMs: reader.integer('EVENT_LOOP_DELAY_MAX_MS', 200, 10, 60_000),
       connectionQueue: reader.integer('CONNECTION_QUEUE_MAX', 200, 1, 100_000),
     },
-    parser: parserSettings(reader, heavy),
+    parser: parserSettings(reader),
     workers: {
       heavy,
       light: reader.integer('LIGHT_CONCURRENCY', 8, 1, 256),

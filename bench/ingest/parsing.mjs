@@ -15,7 +15,7 @@ import { quantile, timed } from '../load.mjs';
 export async function comparedParsing(files, rounds) {
   const pool = new ParserPool(readConfig({}).parser);
   const ours = (/** @type {string} */ file) =>
-    pool.parse(file, { filename: basename(file), declared: 'application/pdf' }, { owner: 'bench', timeoutMs: 60_000 });
+    pool.parse(file, { filename: basename(file), declared: 'application/pdf' }, { owner: 'bench' });
   const taken = files.map((file) => ({ file: basename(file), ours: [], pdfParse: [] }));
   // Both have loaded their code before the first clock starts.
   await Promise.all([ours(files[0]), alone(files[0])]);

@@ -5,7 +5,7 @@ interface Flaw {
 }
 
 // The migration's policy as PostgreSQL writes it back. A partition needs none: nobody may read it by its own name.
-const own = `(tenant_id = (NULLIF(current_setting(''app.tenant_id''::text, true), ''''::text))::uuid)`;
+const own = `(tenant_id = ( SELECT (NULLIF(current_setting(''app.tenant_id''::text, true), ''''::text))::uuid AS "nullif"))`;
 const isWall = `p.polroles = array['lectern_app'::regrole::oid] and p.polcmd = '*' and p.polpermissive
   and pg_get_expr(p.polqual, p.polrelid) = '${own}' and pg_get_expr(p.polwithcheck, p.polrelid) = '${own}'`;
 

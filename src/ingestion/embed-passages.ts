@@ -1,6 +1,6 @@
 import { PermanentFailure } from '../errors.js';
-import { type Chunks, contextHash, inContext, type Passage } from '../knowledge/chunks.js';
-import type { LeasedRevision, Revisions } from '../knowledge/revisions.js';
+import { type Chunks, contextHash, inContext, type KnownVector, type Passage } from '../knowledge/chunks.js';
+import type { LeasedRevision } from '../knowledge/revisions.js';
 import { packVector } from '../knowledge/vector-format.js';
 import { boundary } from '../platform/boundary.js';
 import type { EmbeddingModel } from '../platform/models/embedder.js';
@@ -12,42 +12,111 @@ export interface Cost {
   characters: number;
 }
 
-const batchSize = 64;
+// What one call is asked for at most: texts, and characters (some 16,000 tokens, which small servers take).
+const batchTexts = 64;
+const batchCharacters = 90_000;
+
+// How many passages are looked up and stored before the next are begun: a quarter of their batches are under way at once,
+// so that a long document does not wait for one answer after another, and a kill loses little of what was bought.
+const windowPassages = 16 * batchTexts;
+const batchesPerCall = 4;
+
+/** What a batch is worked on with. */
+interface Work {
+  revision: LeasedRevision;
+  indexId: number;
+  model: EmbeddingModel;
+  chunks: Chunks;
+  progress: { done: number; total: number };
+}
 
 /**
  * Batch by batch: copies the vectors this index has, asks the model for the others, stores both. What an attempt that was
- * killed had stored is among the first: at most the batch that was under way is bought twice.
- * @throws PermanentFailure passage_refused or bad_embedding, naming the passage; those before it are stored, so that a
- * later revision without it finds their vectors
+ * killed had stored is among the first: at most the batches that were under way are bought twice, one in four of them.
+ * @throws PermanentFailure passage_refused or bad_embedding, naming the passage; the others that were begun are stored, so
+ * that a later revision without it finds their vectors
  */
 export async function embedPassages(
   revision: LeasedRevision,
   indexId: number,
   passages: Passage[],
   model: EmbeddingModel,
-  { chunks, revisions }: { chunks: Chunks; revisions: Revisions },
+  chunks: Chunks,
 ): Promise<Cost> {
+  const work = { revision, indexId, model, chunks, progress: { done: 0, total: passages.length } };
   const cost = { embedded: 0, characters: 0 };
-  for (let start = 0; start < passages.length; start += batchSize) {
-    const batch = passages.slice(start, start + batchSize);
-    const vectors = await chunks.knownVectors(revision, indexId, batch);
-    const missing = batch.filter((passage) => !vectors.has(key(passage)));
-    const paid = batch.filter((passage) => vectors.get(key(passage))?.own !== false);
-    const { vectors: made, spoiled } = await model.embed(missing.map(inContext));
-    await boundary('vectors.had', revision.documentId);
-    for (const [place, vector] of made.entries()) {
-      const passage = missing[place];
-      if (passage) vectors.set(key(passage), { packed: packVector(vector), own: true });
-    }
-    const stored = batch.filter((passage) => vectors.has(key(passage)));
-    const packed = stored.flatMap((passage) => vectors.get(key(passage))?.packed ?? []);
-    await chunks.stage(revision, indexId, stored, packed);
-    await revisions.advance(revision, 'embedding', start + stored.length, passages.length);
-    if (spoiled) throw failure(missing[spoiled.place], passages.length, spoiled);
-    cost.embedded += paid.length;
-    cost.characters += paid.reduce((sum, passage) => sum + inContext(passage).length, 0);
+  for (let start = 0; start < passages.length; start += windowPassages) {
+    const window = passages.slice(start, start + windowPassages);
+    const known = await chunks.knownVectors(revision, indexId, window);
+    const batches = inBatches(window);
+    await allOf(batches, Math.max(1, Math.floor(batches.length / batchesPerCall)), async (batch) => {
+      const paid = batch.filter((passage) => known.get(key(passage))?.own !== false);
+      await embedBatch(work, batch, known);
+      cost.embedded += paid.length;
+      cost.characters += paid.reduce((sum, passage) => sum + inContext(passage).length, 0);
+    });
   }
   return cost;
+}
+
+async function embedBatch(
+  { revision, indexId, model, chunks, progress }: Work,
+  batch: Passage[],
+  known: ReadonlyMap<string, KnownVector>,
+): Promise<void> {
+  const missing = batch.filter((passage) => !known.has(key(passage)));
+  const { vectors: made, spoiled } = await model.embed(missing.map(inContext));
+  await boundary('vectors.had', revision.documentId);
+  const bought = new Map(
+    [...made.entries()].flatMap(([place, vector]) => {
+      const passage = missing[place];
+      return passage ? [[key(passage), packVector(vector)]] : [];
+    }),
+  );
+  const vectors = batch.map((passage) => known.get(key(passage))?.packed ?? bought.get(key(passage)));
+  progress.done += vectors.filter(Boolean).length;
+  await chunks.stage(
+    revision,
+    indexId,
+    batch.filter((_, place) => vectors[place]),
+    vectors.flatMap((vector) => vector ?? []),
+    progress,
+  );
+  if (spoiled) throw failure(missing[spoiled.place], progress.total, spoiled);
+}
+
+/** Neighbours together, as many as one call may hold. */
+function inBatches(passages: Passage[]): Passage[][] {
+  const batches: Passage[][] = [];
+  let characters = 0;
+  for (const passage of passages) {
+    const { length } = inContext(passage);
+    const last = batches.at(-1);
+    characters += length;
+    if (last && last.length < batchTexts && characters <= batchCharacters) last.push(passage);
+    else {
+      batches.push([passage]);
+      characters = length;
+    }
+  }
+  return batches;
+}
+
+/**
+ * Does all of them, so many at a time, in their order. After a failure none is begun; it is thrown when those under way
+ * have ended, so that nothing is written any more.
+ */
+async function allOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = items.values();
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (const item of waiting) {
+      if (failures.length > 0) return;
+      await work(item).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  if (failures.length > 0) throw failures[0];
 }
 
 const key = (passage: Passage): string => contextHash(passage).toString('hex');

@@ -130,7 +130,7 @@ export class Ingestion {
     const { timeoutMs, patienceMs } = this.config.parser;
     const hint = { filename: revision.filename, declared: revision.declaredType };
     const patient = revision.lane === 'slow' || patienceMs >= timeoutMs;
-    const options = { owner: revision.tenantId, timeoutMs: patient ? timeoutMs : patienceMs, signal };
+    const options = { owner: revision.tenantId, ...(patient ? {} : { patienceMs }), signal };
     try {
       return await this.blobs.asFile(revision.tenantId, revision.contentHash, (path) =>
         this.parsers.parse(path, hint, options),
@@ -166,10 +166,7 @@ export class Ingestion {
   ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
     const indexId = await this.indexes.ensure(revision, revision.knowledgeBaseId, revision.pipeline, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
-    const { embedded, characters } = await embedPassages(revision, indexId, passages, model, {
-      chunks: this.chunks,
-      revisions: this.revisions,
-    });
+    const { embedded, characters } = await embedPassages(revision, indexId, passages, model, this.chunks);
     await this.chunks.trim(revision, indexId, passages.length);
     await this.postings.write(revision, indexId, passages, language);
     await boundary('postings.written', revision.documentId);

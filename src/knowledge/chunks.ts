@@ -29,7 +29,7 @@ export const contextHash = (passage: Passage): Buffer => createHash('sha256').up
 export const chunkId = (revisionId: string, ordinal: number): string => v5(`${ordinal}`, revisionId);
 
 /** A vector that need not be bought, packed. `own`: an attempt at this very revision, since killed, paid for it. */
-interface KnownVector {
+export interface KnownVector {
   packed: Buffer;
   own: boolean;
 }
@@ -93,13 +93,20 @@ export class Chunks {
   }
 
   /**
-   * Stores passages with their vectors (packed, in order), over those of an attempt that was killed.
+   * Stores passages with their vectors (packed, in order), over those of an attempt that was killed, and says how far the
+   * revision is.
    * @throws LeaseLost
    */
-  async stage(revision: LeasedRevision, indexId: number, passages: Passage[], vectors: Buffer[]): Promise<void> {
+  async stage(
+    revision: LeasedRevision,
+    indexId: number,
+    passages: Passage[],
+    vectors: Buffer[],
+    { done, total }: { done: number; total: number },
+  ): Promise<void> {
     const rows = await mapInSlices(passages, (passage) => toRow(revision, passage));
     await this.database.as(revision, async (tx) => {
-      await this.revisions.hold(tx, revision, 'leases = leases', []);
+      await this.revisions.hold(tx, revision, 'done = greatest(done, $3), total = $4', [done, total]);
       await tx.run(
         `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, text, text_hash, tokens)
          select $1, r.id, $2, $3, $4, r.ordinal, array(select jsonb_array_elements_text(r.section)), r.page, r.start, r."end", r.text,
@@ -112,10 +119,16 @@ export class Chunks {
       );
       await boundary('chunks.half-stored', revision.documentId);
       await tx.run(
-        `insert into chunk_vector (index_id, chunk_id, tenant_id, embedding)
-         select $1, id, $2, embedding from unnest($3::uuid[], $4::vector[]) as r(id, embedding)
+        `insert into chunk_vector (index_id, chunk_id, tenant_id, revision_id, embedding)
+         select $1, id, $2, $5, embedding from unnest($3::uuid[], $4::vector[]) as r(id, embedding)
          on conflict (index_id, chunk_id) do update set embedding = excluded.embedding`,
-        [indexId, revision.tenantId, rows.map(({ id }) => id), packVectors(vectors, await this.vectorType(tx))],
+        [
+          indexId,
+          revision.tenantId,
+          rows.map(({ id }) => id),
+          packVectors(vectors, await this.vectorType(tx)),
+          revision.id,
+        ],
       );
     });
   }

@@ -1,6 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
-import { DataSource, type EntityManager, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
+import { escapeLiteral } from 'pg';
+import {
+  DataSource,
+  type EntityManager,
+  type EntityTarget,
+  type ObjectLiteral,
+  type QueryRunner,
+  type Repository,
+} from 'typeorm';
 import { giveWay, inForeground, isBackground } from './lane.js';
 
 /** Whose rows a transaction may touch: the tenant's id, a UUID. */
@@ -12,16 +20,16 @@ export interface TenantScope {
 export class Transaction {
   constructor(private readonly manager: EntityManager) {}
 
-  async rows<T>(sql: string, parameters: unknown[] = []): Promise<T[]> {
+  async rows<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
     return (await this.query(sql, parameters)).records as T[];
   }
 
-  async row<T>(sql: string, parameters: unknown[] = []): Promise<T | null> {
+  async row<T>(sql: string, parameters: readonly unknown[] = []): Promise<T | null> {
     return (await this.rows<T>(sql, parameters))[0] ?? null;
   }
 
   /** @returns how many rows were inserted, updated or deleted */
-  async run(sql: string, parameters: unknown[] = []): Promise<number> {
+  async run(sql: string, parameters: readonly unknown[] = []): Promise<number> {
     return (await this.query(sql, parameters)).affected ?? 0;
   }
 
@@ -29,10 +37,10 @@ export class Transaction {
     return this.manager.getRepository(entity);
   }
 
-  private async query(sql: string, parameters: unknown[]) {
+  private async query(sql: string, parameters: readonly unknown[]) {
     const runner = this.manager.queryRunner;
     if (!runner) throw new Error('a Transaction was used after it ended');
-    return runner.query(sql, parameters, true);
+    return runner.query(sql, [...parameters], true);
   }
 }
 
@@ -62,9 +70,17 @@ export class Database {
     return this.transaction('lectern_app', scope.tenantId, work);
   }
 
-  /** As {@link as}, on one snapshot: every statement sees what was committed when the first began. For reading only. */
+  /**
+   * For reading only, on one snapshot: every statement sees what was committed when the first began. Answers before the
+   * transaction has ended, which nothing can fail in any more.
+   */
   snapshot<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.transaction('lectern_app', scope.tenantId, work, 'REPEATABLE READ');
+    return this.reading('lectern_app', scope.tenantId, work);
+  }
+
+  /** As {@link snapshot}, across tenants, with the few columns that {@link asSystem} sees. */
+  snapshotAsSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.reading('lectern_system', '', work);
   }
 
   /** Runs `work` in one transaction across tenants, with the few columns that the service's own chores need. */
@@ -77,24 +93,49 @@ export class Database {
     return this.dataSource.transaction((manager) => work(new Transaction(manager)));
   }
 
-  private async transaction<T>(
-    role: string,
-    tenantId: string,
-    work: (tx: Transaction) => Promise<T>,
-    isolation?: 'REPEATABLE READ',
-  ): Promise<T> {
+  private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const scoped = async (manager: EntityManager) => {
-      // One round trip: a search makes a dozen, and each waits for a busy machine.
+      // One round trip: each waits for a busy machine.
       await manager.query(
         `select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('lock_timeout', $3, true)`,
         [role, tenantId, lockWait],
       );
       return work(new Transaction(manager));
     };
-    const run = () =>
-      isolation ? this.dataSource.transaction(isolation, scoped) : this.dataSource.transaction(scoped);
-    if (!isBackground()) return inForeground(() => again.execute(run));
-    await giveWay();
-    return again.execute(run);
+    return inLane(() => again.execute(() => this.dataSource.transaction(scoped)));
   }
+
+  private reading<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return inLane(async () => {
+      const runner = this.dataSource.createQueryRunner();
+      try {
+        // One round trip where TypeORM's own transaction takes three: a search asks a handful of short questions.
+        await runner.query(`begin isolation level repeatable read, read only;
+          select set_config('role', ${escapeLiteral(role)}, true), set_config('app.tenant_id', ${escapeLiteral(tenantId)}, true)`);
+        const result = await work(new Transaction(runner.manager));
+        void end(runner, 'commit');
+        return result;
+      } catch (error) {
+        await end(runner, 'rollback');
+        throw error;
+      }
+    });
+  }
+}
+
+/** Ends a reading transaction and gives its connection back; a connection that is gone took its transaction with it. */
+async function end(runner: QueryRunner, how: 'commit' | 'rollback'): Promise<void> {
+  try {
+    await runner.query(how);
+  } catch {
+    // Nothing was written.
+  } finally {
+    await runner.release();
+  }
+}
+
+async function inLane<T>(work: () => Promise<T>): Promise<T> {
+  if (!isBackground()) return inForeground(work);
+  await giveWay();
+  return work();
 }

@@ -1,4 +1,4 @@
-import { type PassageScores, type PermittedRun, type ScoredSegment, scorePassages } from './bm25.js';
+import { type PassageScores, type ScoredSegment, scorePassages } from './bm25.js';
 import { type DocumentScores, scoreDocuments } from './document-scores.js';
 
 // How much of a passage's score is its whole document's: what is asked is often spread over a text of a few chunks, of
@@ -32,8 +32,7 @@ interface Candidates {
   segment: ScoredSegment;
   passages: PassageScores;
   documents: DocumentScores;
-  /** By touched passage: the run it belongs to, and its score. */
-  runs: Int32Array;
+  /** By touched passage: its score. */
   scores: Float64Array;
 }
 
@@ -51,8 +50,13 @@ export function bestPassages(segments: ScoredSegment[], queryCounts: readonly nu
     return ofPassages && ofDocuments ? [weigh(segment, ofPassages, ofDocuments)] : [];
   });
   const top = candidates.reduce((high, { scores }) => scores.reduce((most, score) => Math.max(most, score), high), 0);
-  return candidates
-    .flatMap((each) => best(each, top * contextWeight, depth))
+  const ranked = candidates.map((each) => ({ ...each, ranks: ranksOf(each, top * contextWeight) }));
+  const least = leastOfBest(
+    ranked.map(({ ranks }) => ranks),
+    depth,
+  );
+  return ranked
+    .flatMap((each) => hitsFrom(each, least))
     .sort(
       (one, other) =>
         other.rank - one.rank ||
@@ -64,31 +68,60 @@ export function bestPassages(segments: ScoredSegment[], queryCounts: readonly nu
 }
 
 function weigh(segment: ScoredSegment, passages: PassageScores, documents: DocumentScores): Candidates {
-  const runs = Int32Array.from(passages.touched, (number) => lastAtOrBefore(segment.runs, number));
-  const scores = Float64Array.from(passages.touched, (number, at) => {
-    const run = runs[at] ?? 0;
-    const weight = documentWeight(segment.runs[run]?.chunks ?? 1);
+  const { runs, runOf } = segment;
+  const weights = Float64Array.from(runs, ({ chunks }) => documentWeight(chunks));
+  const scores = Float64Array.from(passages.touched, (number) => {
+    const run = runOf[number] ?? 0;
+    const weight = weights[run] ?? 0;
     return (1 - weight) * (passages.scores[number] ?? 0) + weight * (documents.words[run] ?? 0);
   });
-  return { segment, passages, documents, runs, scores };
+  return { segment, passages, documents, scores };
 }
 
-/**
- * The best of one segment: all that reach the `depth`-th, which may be more when some are equal.
- * @param lift what a full context adds to a score
- */
-function best(
-  { segment, passages, documents, runs, scores }: Candidates,
-  lift: number,
-  depth: number,
+/** @param lift what a full context adds to a score */
+function ranksOf({ segment: { runOf }, passages, documents, scores }: Candidates, lift: number): Float64Array {
+  return scores.map((score, at) => score + lift * (documents.context[runOf[passages.touched[at] ?? 0] ?? 0] ?? 0));
+}
+
+/** The rank that the `depth`-th best has; -Infinity when there are not so many. */
+function leastOfBest(lists: readonly Float64Array[], depth: number): number {
+  // A heap of the best so far, its least on top: most ranks are compared with that one alone.
+  const heap = new Float64Array(depth).fill(-Infinity);
+  for (const ranks of lists) {
+    for (let at = 0; at < ranks.length; at++) {
+      const rank = ranks[at] ?? 0;
+      if (rank > (heap[0] ?? 0)) sink(heap, rank);
+    }
+  }
+  return heap[0] ?? -Infinity;
+}
+
+/** Puts a value in the place of the least. */
+function sink(heap: Float64Array, value: number): void {
+  let place = 0;
+  for (;;) {
+    let child = 2 * place + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && (heap[child + 1] ?? 0) < (heap[child] ?? 0)) child += 1;
+    if ((heap[child] ?? 0) >= value) break;
+    heap[place] = heap[child] ?? 0;
+    place = child;
+  }
+  heap[place] = value;
+}
+
+/** All that reach the least, which may be a few more than asked for when some are equal. */
+function hitsFrom(
+  { segment, passages, documents, scores, ranks }: Candidates & { ranks: Float64Array },
+  least: number,
 ): { hit: LexicalHit; rank: number }[] {
-  const ranks = scores.map((score, at) => score + lift * (documents.context[runs[at] ?? 0] ?? 0));
-  const least = ranks.length <= depth ? -Infinity : (ranks.toSorted()[ranks.length - depth] ?? 0);
-  return passages.touched.flatMap((number, at) => {
-    const rank = ranks[at] ?? 0;
-    const run = runs[at] ?? 0;
+  const found: { hit: LexicalHit; rank: number }[] = [];
+  ranks.forEach((rank, at) => {
+    if (rank < least) return;
+    const number = passages.touched[at] ?? 0;
+    const run = segment.runOf[number] ?? 0;
     const own = segment.runs[run];
-    if (rank < least || !own) return [];
+    if (!own) return;
     const hit = {
       revisionId: own.revisionId,
       ordinal: number - own.base,
@@ -98,18 +131,7 @@ function best(
       coverage: passages.coverage[number] ?? 0,
       context: documents.context[run] ?? 0,
     };
-    return [{ hit, rank }];
+    found.push({ hit, rank });
   });
-}
-
-/** Where, among runs by rising base, the one that holds this number stands. */
-function lastAtOrBefore(runs: PermittedRun[], number: number): number {
-  let low = 0;
-  let high = runs.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((runs[middle]?.base ?? 0) <= number) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+  return found;
 }

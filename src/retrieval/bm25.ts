@@ -1,4 +1,5 @@
 import type { TermPostings } from '../knowledge/posting-format.js';
+import type { Head, PermittedRun } from './permitted-passages.js';
 
 const k1 = 1.2;
 const b = 0.75;
@@ -8,36 +9,32 @@ const b = 0.75;
 // of n chunks each has an n-th of it: whole, it drowned what a page says in what all pages of the filing have in common.
 export const titleWeight = 3;
 
-/** A run of chunks, by number, that the caller may see: a revision in a segment. */
-export interface PermittedRun {
-  revisionId: string;
-  base: number;
-  chunks: number;
-  /** How often each term of the question stands in the document's title and in its metadata; null: none does. */
-  head: { title: readonly number[]; metadata: readonly number[] } | null;
-}
-
-/** What is scored of a segment: lengths by chunk number, and for each term of the question where it stands. */
+/** What is scored of a segment: what is permitted of it, lengths by chunk number, and where each term of the question stands. */
 export interface ScoredSegment {
+  runs: readonly PermittedRun[];
+  /** By chunk number: the place of its run, -1 for what is not permitted. */
+  runOf: Int32Array;
+  /** By the place of a run. */
+  heads: ReadonlyMap<number, Head>;
   lengths: Uint16Array;
-  runs: PermittedRun[];
-  postings: (TermPostings | undefined)[];
+  postings: readonly (TermPostings | undefined)[];
 }
 
 /** The passages of a segment that hold a term of the question. */
 export interface PassageScores {
-  touched: number[];
+  /** Their numbers. */
+  touched: Int32Array;
   /** By chunk number: BM25. */
   scores: Float64Array;
   /** By chunk number: the share, 0 to 1, of the question's weight (summed idf) that the passage holds. */
   coverage: Float64Array;
 }
 
-/** How often a term stands in each permitted chunk that holds it: the chunk numbers, and the counts beside them. */
+/** How often a term stands in each chunk that holds it: the chunk numbers, and the counts beside them. */
 interface Occurrences {
-  numbers: number[];
-  counts: number[];
-  /** How many chunks hold it (df): one that only has its part of a long document's title counts for that part. */
+  numbers: ArrayLike<number>;
+  counts: ArrayLike<number>;
+  /** How many permitted chunks hold it (df): one that only has its part of a long document's title counts for that part. */
   holding: number;
 }
 
@@ -72,37 +69,41 @@ export function scorePassages(segments: ScoredSegment[], queryCounts: readonly n
       found.reduce((sum, terms) => sum + (terms[term]?.holding ?? 0), 0),
     ),
   );
-  return segments.map(({ lengths }, at) => score(lengths, found[at] ?? [], queryCounts, idf, mean));
+  return segments.map((segment, at) => score(segment, found[at] ?? [], queryCounts, idf, mean));
 }
 
-/** By term, where it stands in the chunks that the caller may see, titles included. */
-function occurrences({ lengths, runs, postings }: ScoredSegment, terms: number): Occurrences[] {
-  const permitted = new Uint8Array(lengths.length);
-  for (const { base, chunks } of runs) permitted.fill(1, base, base + chunks);
-  const titled = runs.filter(({ head }) => head?.title.some((count) => count > 0));
-  const counted = new Float64Array(titled.length === 0 ? 0 : lengths.length);
+/** By term, where it stands, titles of the permitted included. */
+function occurrences({ runs, runOf, heads, postings }: ScoredSegment, terms: number): Occurrences[] {
+  const titled = [...heads].flatMap(([place, { title }]) => {
+    const run = runs[place];
+    return run && title.some((count) => count > 0) ? [{ ...run, title }] : [];
+  });
+  const counted = new Float64Array(titled.length === 0 ? 0 : runOf.length);
   return Array.from({ length: terms }, (_, term) => {
-    const found: Occurrences = { numbers: [], counts: [], holding: 0 };
-    const own = postings[term];
-    if (own) {
-      for (let at = 0; at < own.numbers.length; at++) {
-        const number = own.numbers[at] ?? 0;
-        if (permitted[number] === 0) continue;
-        found.numbers.push(number);
-        found.counts.push(own.counts[at] ?? 0);
-      }
-      found.holding = found.numbers.length;
-    }
-    return titled.some(({ head }) => head?.title[term]) ? withTitles(found, titled, term, counted) : found;
+    const { numbers, counts } = postings[term] ?? { numbers: new Int32Array(), counts: new Uint8Array() };
+    if (titled.some(({ title }) => title[term])) return withTitles({ numbers, counts }, runOf, titled, term, counted);
+    let holding = 0;
+    for (let at = 0; at < numbers.length; at++) if ((runOf[numbers[at] ?? 0] ?? -1) >= 0) holding += 1;
+    return { numbers, counts, holding };
   });
 }
 
 /** @param counted zeros, one a chunk of the segment; zeros again afterwards */
-function withTitles(own: Occurrences, titled: PermittedRun[], term: number, counted: Float64Array): Occurrences {
-  own.numbers.forEach((number, at) => (counted[number] = own.counts[at] ?? 0));
-  const all: Occurrences = { numbers: [], counts: [], holding: own.holding };
-  for (const { base, chunks, head } of titled) {
-    const weight = ((head?.title[term] ?? 0) * titleWeight) / chunks;
+function withTitles(
+  own: TermPostings,
+  runOf: Int32Array,
+  titled: (PermittedRun & Pick<Head, 'title'>)[],
+  term: number,
+  counted: Float64Array,
+): Occurrences {
+  const all = { numbers: [] as number[], counts: [] as number[], holding: 0 };
+  own.numbers.forEach((number, at) => {
+    if ((runOf[number] ?? -1) < 0) return;
+    counted[number] = own.counts[at] ?? 0;
+    all.holding += 1;
+  });
+  for (const { base, chunks, title } of titled) {
+    const weight = ((title[term] ?? 0) * titleWeight) / chunks;
     if (weight === 0) continue;
     for (let number = base; number < base + chunks; number++) {
       all.numbers.push(number);
@@ -112,7 +113,7 @@ function withTitles(own: Occurrences, titled: PermittedRun[], term: number, coun
     }
   }
   own.numbers.forEach((number, at) => {
-    if (counted[number] === -1) return;
+    if ((counted[number] ?? 0) <= 0) return;
     all.numbers.push(number);
     all.counts.push(own.counts[at] ?? 0);
   });
@@ -121,24 +122,36 @@ function withTitles(own: Occurrences, titled: PermittedRun[], term: number, coun
 }
 
 function score(
-  lengths: Uint16Array,
+  { lengths, runOf }: ScoredSegment,
   found: Occurrences[],
   queryCounts: readonly number[],
   idf: number[],
   mean: number,
 ): PassageScores {
-  const scores = new Float64Array(lengths.length);
-  const coverage = new Float64Array(lengths.length);
-  const touched: number[] = [];
+  const scores = new Float64Array(runOf.length);
+  const coverage = new Float64Array(runOf.length);
   const total = idf.reduce((sum, weight) => sum + weight, 0);
+  let touched = 0;
   found.forEach(({ numbers, counts }, term) => {
     const weight = idf[term] ?? 0;
     const factor = weight * (queryCounts[term] ?? 0);
-    numbers.forEach((number, at) => {
-      if (coverage[number] === 0) touched.push(number);
+    const share = weight / total;
+    for (let at = 0; at < numbers.length; at++) {
+      const number = numbers[at] ?? 0;
+      if ((runOf[number] ?? -1) < 0) continue;
+      const covered = coverage[number] ?? 0;
+      if (covered === 0) touched += 1;
       scores[number] = (scores[number] ?? 0) + factor * saturated(counts[at] ?? 0, (lengths[number] ?? 0) / mean);
-      coverage[number] = (coverage[number] ?? 0) + weight / total;
-    });
+      coverage[number] = covered + share;
+    }
   });
-  return { touched, scores, coverage };
+  return { touched: nonZero(coverage, touched), scores, coverage };
+}
+
+/** The places of `count` numbers that are not zero. */
+function nonZero(values: Float64Array, count: number): Int32Array {
+  const places = new Int32Array(count);
+  let at = 0;
+  for (let place = 0; at < count && place < values.length; place++) if (values[place] !== 0) places[at++] = place;
+  return places;
 }

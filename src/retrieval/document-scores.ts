@@ -1,4 +1,5 @@
-import { type PermittedRun, rarity, saturated, type ScoredSegment, titleWeight } from './bm25.js';
+import { rarity, saturated, type ScoredSegment, titleWeight } from './bm25.js';
+import type { Head } from './permitted-passages.js';
 
 // A question whose only word in any title is one of many titles' is no reason to lift: shares are of at least this idf.
 const leastContext = 2;
@@ -44,28 +45,24 @@ function lengthsOf({ lengths, runs }: ScoredSegment): Float64Array {
 }
 
 /** Of each run, how often the term stands in it, its title counted as in a short text. */
-function countsOf({ runs, postings }: ScoredSegment, term: number): Float64Array {
-  const counts = Float64Array.from(runs, ({ head }) => (head?.title[term] ?? 0) * titleWeight);
+function countsOf({ runs, runOf, heads, postings }: ScoredSegment, term: number): Float64Array {
+  const counts = new Float64Array(runs.length);
+  for (const [place, { title }] of heads) counts[place] = (title[term] ?? 0) * titleWeight;
   const own = postings[term];
   if (!own) return counts;
-  let run = 0;
   for (let at = 0; at < own.numbers.length; at++) {
-    const number = own.numbers[at] ?? 0;
-    while (run < runs.length && endOf(runs[run]) <= number) run += 1;
-    if (run === runs.length) break;
-    if ((runs[run]?.base ?? 0) <= number) counts[run] = (counts[run] ?? 0) + (own.counts[at] ?? 0);
+    const run = runOf[own.numbers[at] ?? 0] ?? -1;
+    if (run >= 0) counts[run] = (counts[run] ?? 0) + (own.counts[at] ?? 0);
   }
   return counts;
 }
-
-const endOf = (run: PermittedRun | undefined): number => (run ? run.base + run.chunks : 0);
 
 /**
  * The share that title and metadata hold of the weight (idf among the documents) of those terms that any title or
  * metadata holds. Of a document of one chunk nothing: its title counts as text.
  */
 function contexts(segments: ScoredSegment[], queryCounts: readonly number[], documents: number): Float64Array[] {
-  const headed = segments.flatMap(({ runs }) => runs.flatMap(({ head }) => head ?? []));
+  const headed = segments.flatMap(({ heads }) => [...heads.values()]);
   const weights = queryCounts.map((count, term) => {
     const holding = headed.filter((head) => holds(head, term)).length;
     return holding === 0 ? 0 : count * rarity(documents, holding);
@@ -74,15 +71,16 @@ function contexts(segments: ScoredSegment[], queryCounts: readonly number[], doc
     leastContext,
     weights.reduce((sum, weight) => sum + weight, 0),
   );
-  return segments.map(({ runs }) =>
-    Float64Array.from(runs, ({ head, chunks }) => {
-      if (!head) return 0;
+  return segments.map(({ runs, heads }) => {
+    const shares = new Float64Array(runs.length);
+    for (const [place, head] of heads) {
       const held = weights.reduce((sum, weight, term) => sum + (holds(head, term) ? weight : 0), 0);
-      return (1 - 1 / chunks) * (held / all);
-    }),
-  );
+      shares[place] = (1 - 1 / (runs[place]?.chunks ?? 1)) * (held / all);
+    }
+    return shares;
+  });
 }
 
-function holds({ title, metadata }: NonNullable<PermittedRun['head']>, term: number): boolean {
+function holds({ title, metadata }: Head, term: number): boolean {
   return (title[term] ?? 0) + (metadata[term] ?? 0) > 0;
 }

@@ -1,15 +1,14 @@
-import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
 import { chunkId } from '../knowledge/chunks.js';
 import type { Transaction } from '../platform/database.js';
+import type { AskedTerm } from './asked-terms.js';
 import { contextWeight, type LexicalHit } from './best-passages.js';
-import type { ScoredSegment } from './bm25.js';
 import { gramScores, type GramStatistics, gramStatistics } from './characters.js';
 import { scaled } from './fusion.js';
 import { lexicalSearch } from './lexical.js';
 import { PostingCache } from './posting-cache.js';
-import type { Permitted } from './ranking.js';
+import type { Permitted } from './permitted.js';
+import type { AskedPassages, PermittedPassages } from './permitted-passages.js';
 
 // How many of the best by words are looked at letter by letter, and how much that counts (measured, nDCG@10: SciFact .692
 // to .702, TIME .752 to .757, Cranfield level; at .3 a fraction more there, and a filing in thirty less).
@@ -27,27 +26,29 @@ export interface LexicalPassage extends Pick<LexicalHit, 'passage' | 'document' 
 /** The lexical leg: BM25, of which the best are rescored by their letters and by what their document is about. */
 @Injectable()
 export class LexicalLeg {
-  /** By all that was permitted: whoever may see the same has the same, and nobody else. */
-  private readonly statistics = new LRUCache<string, GramStatistics>({ max: 32 });
+  /** Whoever may see the same passages has the same statistics, and nobody else. */
+  private readonly statistics = new WeakMap<PermittedPassages, GramStatistics>();
 
   constructor(private readonly postings: PostingCache) {}
 
-  /** @returns by chunk id; null for a question without a searchable word */
+  /**
+   * @param asked the question's searchable words, at least one
+   * @returns by chunk id
+   */
   async search(
     tx: Transaction,
     permitted: Permitted,
+    what: AskedPassages,
     question: string,
-  ): Promise<ReadonlyMap<string, LexicalPassage> | null> {
-    const found = await lexicalSearch(tx, this.postings, permitted, question, rescored);
-    if (found === null) return null;
-    const { segments } = found;
-    const key = keyOf(permitted, segments);
-    const known = this.statistics.get(key);
-    const sample = known ? [] : sampleOf(segments);
-    const hits = found.hits.map((hit) => ({ ...hit, id: chunkId(hit.revisionId, hit.ordinal) }));
+    asked: readonly AskedTerm[],
+  ): Promise<ReadonlyMap<string, LexicalPassage>> {
+    const found = await lexicalSearch(tx, this.postings, permitted.indexId, what, asked, rescored);
+    const known = this.statistics.get(what.passages);
+    const sample = known ? [] : sampleOf(what.passages);
+    const hits = found.map((hit) => ({ ...hit, id: chunkId(hit.revisionId, hit.ordinal) }));
     const texts = await readTexts(tx, permitted, [...hits.map(({ id }) => id), ...sample]);
     const statistics = known ?? gramStatistics(sample.flatMap((id) => texts.get(id) ?? []));
-    if (!known) this.statistics.set(key, statistics);
+    if (!known) this.statistics.set(what.passages, statistics);
     const grams = gramScores(
       question,
       hits.map(({ id }) => texts.get(id) ?? ''),
@@ -64,18 +65,10 @@ export class LexicalLeg {
   }
 }
 
-/** Names exactly this set of passages. */
-function keyOf({ indexId }: Permitted, segments: ScoredSegment[]): string {
-  const hash = createHash('sha256');
-  for (const { runs } of segments) for (const { revisionId, chunks } of runs) hash.update(`${revisionId}${chunks}`);
-  return `${indexId}:${hash.digest('base64')}`;
-}
-
 /** Passages at even distances among all that are permitted. */
-function sampleOf(segments: ScoredSegment[]): string[] {
+function sampleOf({ segments, count }: PermittedPassages): string[] {
   const runs = segments.flatMap((segment) => segment.runs);
-  const passages = runs.reduce((sum, { chunks }) => sum + chunks, 0);
-  const step = Math.max(1, passages / sampleSize);
+  const step = Math.max(1, count / sampleSize);
   const ids: string[] = [];
   let before = 0;
   let next = 0;

@@ -1,17 +1,11 @@
-import { type Principal, visibleTo } from '../access/principal.js';
+import type { Principal } from '../access/principal.js';
 import type { Transaction } from '../platform/database.js';
-import { filterCondition } from './filter.js';
-import { fuse, type Leg } from './fusion.js';
+import { askedTerms } from './asked-terms.js';
+import { fuse } from './fusion.js';
 import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
-
-/** The index a version stands in, and how to ask it. */
-export interface RankingTarget {
-  knowledgeBaseId: string;
-  indexId: number;
-  /** What its documents are in, as ISO 639-1 codes. */
-  languages: readonly string[];
-  version: number;
-}
+import { type Permitted, permittedTo, type RankingTarget } from './permitted.js';
+import type { PermittedReader } from './permitted-passages.js';
+import { nearest } from './vector-leg.js';
 
 export interface RankingWish {
   query: string;
@@ -23,17 +17,6 @@ export interface RankingWish {
   alpha: number;
   filter: unknown;
   limit: number;
-}
-
-/** What a caller may search: the documents, as a condition over `document d`, and the chunks of one version. */
-export interface Permitted {
-  condition: string;
-  parameters: readonly unknown[];
-  /** Written out in statements, not bound: only then does the planner leave the other indexes' partitions alone. */
-  indexId: number;
-  languages: readonly string[];
-  /** The version as SQL. */
-  version: string;
 }
 
 /** A passage with its fused score and its place in each leg; null: not among that leg's best. */
@@ -61,8 +44,11 @@ export interface RankedRow extends Ranked {
   text: string;
 }
 
-// How deep the semantic leg is read before the two are joined.
-const legDepth = 100;
+/** What ranking is done with. */
+export interface Legs {
+  passages: PermittedReader;
+  lexical: LexicalLeg;
+}
 
 /**
  * From question to passages. Who may see what is read live, and is the first thing every leg is given: BM25 and exact
@@ -71,14 +57,20 @@ const legDepth = 100;
  */
 export async function rank(
   tx: Transaction,
-  lexical: LexicalLeg,
+  { passages, lexical }: Legs,
   principal: Principal,
   target: RankingTarget,
   wish: RankingWish,
 ): Promise<RankedRow[]> {
   const permitted = permittedTo(principal, target, wish.filter);
-  const keyword = wish.keyword ? await lexical.search(tx, permitted, wish.query) : null;
-  const semantic = wish.vector === null ? null : await nearest(tx, permitted, wish.vector);
+  const asked = wish.keyword ? askedTerms(wish.query, target.languages) : [];
+  const what = await passages.read(
+    tx,
+    permitted,
+    asked.map(({ variants }) => variants),
+  );
+  const keyword = asked.length === 0 ? null : await lexical.search(tx, permitted, what, wish.query, asked);
+  const semantic = wish.vector === null ? null : await nearest(tx, permitted, what.passages, wish.vector);
   const best = fuse(keyword, semantic, wish.alpha).slice(0, wish.limit);
   return read(
     tx,
@@ -90,39 +82,6 @@ export async function rank(
       semantic: semantic?.get(id)?.score ?? null,
     })),
   );
-}
-
-function permittedTo(principal: Principal, target: RankingTarget, filter: unknown): Permitted {
-  const parameters: unknown[] = [target.knowledgeBaseId, target.version];
-  const visible = visibleTo(principal, parameters);
-  const matching = filter === undefined ? 'true' : filterCondition(filter, parameters);
-  return {
-    condition: `d.knowledge_base_id = $1 and ${visible} and ${matching}`,
-    parameters,
-    indexId: Math.trunc(target.indexId),
-    languages: target.languages,
-    version: '$2::int',
-  };
-}
-
-/** The semantic leg: exact cosine over every chunk that is permitted. */
-async function nearest(tx: Transaction, permitted: Permitted, vector: string): Promise<Leg> {
-  const parameters = [...permitted.parameters];
-  const question = `$${parameters.push(vector)}::vector`;
-  // Materialized: nothing keeps statistics of the tables on the embedded engine, and left to itself the planner went
-  // through the vectors once a document.
-  const rows = await tx.rows<{ id: string; score: number }>(
-    `with permitted as materialized (select d.id from document d where ${permitted.condition}),
-     passage as materialized (
-       select c.id from chunk c join permitted p on p.id = c.document_id
-       where c.index_id = ${permitted.indexId} and c.visible @> ${permitted.version}
-     )
-     select v.chunk_id as id, 1 - (v.embedding <=> ${question}) as score from chunk_vector v
-     where v.index_id = ${permitted.indexId} and v.chunk_id in (select id from passage)
-     order by v.embedding <=> ${question}, v.chunk_id limit ${legDepth}`,
-    parameters,
-  );
-  return new Map(rows.map(({ id, score }) => [id, { score }]));
 }
 
 /** The text of the best, in their order. */

@@ -1,8 +1,13 @@
 import { Module } from '@nestjs/common';
 import { LexicalLeg } from './lexical-leg.js';
+import { PermittedReader } from './permitted-passages.js';
 import { PostingCache } from './posting-cache.js';
 import { Retrieval } from './retrieval.js';
 import { SearchController } from './search.controller.js';
 
-@Module({ controllers: [SearchController], providers: [PostingCache, LexicalLeg, Retrieval], exports: [Retrieval] })
+@Module({
+  controllers: [SearchController],
+  providers: [PostingCache, PermittedReader, LexicalLeg, Retrieval],
+  exports: [Retrieval],
+})
 export class RetrievalModule {}

@@ -3,12 +3,14 @@ import { ApiError, notFound } from '../errors.js';
 import type { Principal } from '../access/principal.js';
 import { vectorLiteral } from '../knowledge/chunks.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
-import { Database } from '../platform/database.js';
+import { Database, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
-import { Embedder } from '../platform/models/embedder.js';
+import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
 import { LexicalLeg } from './lexical-leg.js';
-import { rank, type RankedRow, type RankingTarget } from './ranking.js';
+import type { RankingTarget } from './permitted.js';
+import { PermittedReader } from './permitted-passages.js';
+import { rank, type RankedRow } from './ranking.js';
 
 export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
 
@@ -74,6 +76,7 @@ export class Retrieval {
     private readonly database: Database,
     private readonly embedder: Embedder,
     private readonly lexical: LexicalLeg,
+    private readonly passages: PermittedReader,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -82,19 +85,16 @@ export class Retrieval {
     if (wish.version !== undefined && !principal.scopes.has('versions:look-back')) {
       throw new ApiError('forbidden', 'Looking back at a version needs the scope versions:look-back.');
     }
-    const target = await this.target(principal, shownBase, wish.version);
-    // Asked outside any transaction: the model may be far away.
-    const semantic =
-      target.model === null || wish.mode === 'keyword' ? null : await this.embedQuery(target.model, wish.query);
-    const degraded = wish.mode !== 'keyword' && target.indexId !== null && semantic === null ? ['semantic'] : [];
-    const mode = semantic === null && target.indexId !== null ? 'keyword' : wish.mode;
-    const rows =
-      target.indexId === null
-        ? []
-        : await this.rank(principal, { ...target, indexId: target.indexId }, wish, mode, semantic);
+    // One snapshot for everything, unless a model far away must be asked for the question's vector in between.
+    const near = await this.database.snapshot(principal, async (tx) => {
+      const target = await readTarget(tx, principal, shownBase, wish.version);
+      const semantic = this.atHand(target, wish);
+      return { target, answer: semantic === undefined ? null : await this.rank(tx, principal, target, wish, semantic) };
+    });
+    const { rows, mode, degraded } = near.answer ?? (await this.rankWithModel(principal, near.target, wish));
     const dates = rows.map((row) => row.fresh_at).sort((a, b) => a.getTime() - b.getTime());
     return {
-      version: target.version,
+      version: near.target.version,
       mode,
       degraded,
       results: rows.map(toResult),
@@ -109,39 +109,48 @@ export class Retrieval {
     });
   }
 
-  private rank(
+  /** The question is embedded outside any transaction. */
+  private async rankWithModel(principal: Principal, target: Target, wish: SearchWish): Promise<RankedAnswer> {
+    const semantic = target.model && (await this.embedQuery(target.model, wish.query));
+    return this.database.snapshot(principal, (tx) => this.rank(tx, principal, target, wish, semantic));
+  }
+
+  /** @param semantic null: words alone rank */
+  private async rank(
+    tx: Transaction,
     principal: Principal,
-    target: RankingTarget,
+    target: Target,
     wish: SearchWish,
-    mode: SearchMode,
     semantic: QueryVector | null,
-  ) {
-    return this.database.snapshot(principal, (tx) =>
-      rank(tx, this.lexical, principal, target, {
+  ): Promise<RankedAnswer> {
+    // Nothing was ever published: there is nothing to degrade.
+    if (target.indexId === null) return { rows: [], mode: wish.mode, degraded: [] };
+    const lost = semantic === null && wish.mode !== 'keyword';
+    const mode = lost ? 'keyword' : wish.mode;
+    const rows = await rank(
+      tx,
+      { passages: this.passages, lexical: this.lexical },
+      principal,
+      { ...target, indexId: target.indexId },
+      {
         query: wish.query,
         vector: semantic?.vector ?? null,
         keyword: mode !== 'semantic',
         alpha: semantic?.alpha ?? 0,
         filter: wish.filter,
         limit: wish.topK,
-      }),
+      },
     );
+    return { rows, mode, degraded: lost ? ['semantic'] : [] };
   }
 
-  private target(principal: Principal, shownBase: string, wanted: number | undefined) {
-    return this.database.as(principal, async (tx) => {
-      const base = await openBase(tx, principal, shownBase);
-      const row = await tx.row<VersionRow>(
-        `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages from version v left join knowledge_index i on i.id = v.index_id
-         where v.knowledge_base_id = $1 and v.number = $2`,
-        [base.id, wanted ?? base.activeVersion],
-      );
-      if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
-      const { embedding_model: name, dimensions } = row;
-      const model = name === null || dimensions === null ? null : { name, dimensions };
-      const languages = row.languages ?? [];
-      return { knowledgeBaseId: base.id, indexId: row.index_id, languages, version: row.number, model };
-    });
+  /** The question's vector where none must be asked for: null when none is needed, undefined when one must. */
+  private atHand({ model }: Target, { mode, query }: SearchWish): QueryVector | null | undefined {
+    if (model === null || mode === 'keyword') return null;
+    const found = this.embedder.find(model.name);
+    if (!found) return null;
+    const vector = found.queryAtHand(query, model.dimensions);
+    return vector && queryVector(found, vector);
   }
 
   /** @returns null when the model is down or not configured here: keyword search then answers alone, and says so */
@@ -149,13 +158,45 @@ export class Retrieval {
     const model = this.embedder.find(name);
     if (!model) return null;
     try {
-      const vector = vectorLiteral(await model.embedQuery(query, dimensions));
-      return { vector, alpha: model.lexical ? lexicalAlpha : modelAlpha };
+      return queryVector(model, await model.embedQuery(query, dimensions));
     } catch (error) {
       this.logger.warn({ err: error, model: name }, 'the question could not be embedded; searching by keyword');
       return null;
     }
   }
+}
+
+/** What a question is asked of. `indexId` and `model` are null where nothing was ever published. */
+interface Target extends Omit<RankingTarget, 'indexId'> {
+  indexId: number | null;
+  model: IndexModel | null;
+}
+
+interface RankedAnswer {
+  rows: RankedRow[];
+  mode: SearchMode;
+  degraded: string[];
+}
+
+/** @throws ApiError not_found for a base or version that is not there for this caller */
+async function readTarget(
+  tx: Transaction,
+  principal: Principal,
+  shownBase: string,
+  wanted: number | undefined,
+): Promise<Target> {
+  const base = await openBase(tx, principal, shownBase);
+  const row = await tx.row<VersionRow>(
+    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages
+     from version v left join knowledge_index i on i.id = v.index_id
+     where v.knowledge_base_id = $1 and v.number = $2`,
+    [base.id, wanted ?? base.activeVersion],
+  );
+  if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
+  const { embedding_model: name, dimensions } = row;
+  const model = name === null || dimensions === null ? null : { name, dimensions };
+  const languages = row.languages ?? [];
+  return { knowledgeBaseId: base.id, indexId: row.index_id, languages, version: row.number, model };
 }
 
 interface VersionRow {
@@ -177,6 +218,11 @@ interface QueryVector {
   vector: string;
   alpha: number;
 }
+
+const queryVector = (model: EmbeddingModel, vector: number[]): QueryVector => ({
+  vector: vectorLiteral(vector),
+  alpha: model.lexical ? lexicalAlpha : modelAlpha,
+});
 
 function toResult(row: RankedRow): SearchResult {
   return {

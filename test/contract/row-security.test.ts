@@ -98,7 +98,7 @@ describe('row-level security', () => {
     afterAll(() => broken.stop());
 
     const run = (sql: string) => broken.database().asOwner((tx) => tx.run(sql));
-    const ownRows = `(tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid)`;
+    const ownRows = `(tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid))`;
     const restore = (table: string) =>
       `create policy tenant_wall on ${table} to lectern_app using ${ownRows} with check ${ownRows}`;
 

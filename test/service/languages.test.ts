@@ -197,9 +197,6 @@ describe.each([
 });
 
 describe('the language of a pipeline', () => {
-  const make = (name: string, language: string) =>
-    service.call('POST', '/v1/knowledge-bases', { body: { name, pipeline: { language } } });
-
   it('is what all documents of the base are read in', async () => {
     const library = await openLibrary(service, { pipeline: { language: 'de' } });
     expect((await library.call('GET', '')).body.pipeline).toMatchObject({ language: 'de' });
@@ -221,5 +218,8 @@ describe('the language of a pipeline', () => {
     expect(body.detail).toContain('ISO 639-1');
   });
 });
+
+const make = (name: string, language: string) =>
+  service.call('POST', '/v1/knowledge-bases', { body: { name, pipeline: { language } } });
 
 const uuidOf = (shown: string): string => shown.slice(shown.indexOf('_') + 1);

@@ -7,8 +7,8 @@ import type { TypeHint } from './media-types.js';
 export interface ParseOptions {
   /** Whose file it is, e.g. a tenant's id: no process reads files of two owners. */
   owner: string;
-  /** Instead of the configured time. */
-  timeoutMs?: number;
+  /** Processor time after which it is given up, where less than the whole time is granted. */
+  patienceMs?: number;
   signal?: AbortSignal;
   /** Is told the largest resident size of the process meanwhile, in MiB, however it ended; 0 where the system does not say. */
   onPeak?: (peakMb: number) => void;
@@ -104,7 +104,8 @@ export class ParserPool {
     while (this.idle.length > 0 && this.idle.length + this.busy > this.settings.processes) await this.endOldest();
     const process = warm ?? (await ParserProcess.start(limits, options.signal, this.entry));
     try {
-      const reply = await process.parse(path, { hint, bounds }, options.timeoutMs ?? timeoutMs, options.signal);
+      const { patienceMs = Infinity } = options;
+      const reply = await process.parse(path, { hint, bounds }, { timeoutMs, patienceMs }, options.signal);
       if (!('failure' in reply)) return reply;
       const { code, message, retryable } = reply.failure;
       throw new PermanentFailure(code, message, retryable);

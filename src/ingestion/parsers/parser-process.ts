@@ -23,12 +23,26 @@ export interface MemoryLimits {
 
 const WATCH_EVERY_MS = 100;
 const START_MS = 60_000;
+// Linux counts processor time in hundredths of a second, whatever its kernel was built for.
+const TICK_MS = 10;
+// How much longer than its processor time a file may take.
+const WAITING = 5;
 // A reply is JSON: six bytes for a character at worst, and some for each block.
 const REPLY_BYTES_PER_CHAR = 6;
 const FOLDER = /^lectern-parse-(\d+)-/;
 
 export const tooSlow = () =>
   new PermanentFailure('parser_timeout', 'Reading the file took longer than is allowed: split or simplify it.');
+/** How long one file may be read. */
+export interface TimeLimits {
+  timeoutMs: number;
+  /**
+   * Of processor time, where the system tells it: on a busy machine a file takes longer and is not to blame. Elsewhere,
+   * and for what only waits, of time.
+   */
+  patienceMs: number;
+}
+
 const tooBig = () =>
   new PermanentFailure('parser_memory', 'Reading the file took more memory than is allowed: split or simplify it.');
 
@@ -43,6 +57,8 @@ export class ParserProcess {
   served = 0;
   /** Largest resident size during the last parse, in MiB; 0 where the system does not tell. */
   peakMb = 0;
+  /** Processor time used by what was read before, in ms. */
+  private usedMs = 0;
   private fit = true;
   private complaint = '';
   private readonly ended: Promise<number | string>;
@@ -99,7 +115,7 @@ export class ParserProcess {
    * Reads the file at `path`. Rejects with what the parser threw, with `parser_timeout`, `parser_memory` or
    * `parser_crashed`, or with the reason of `signal`; after any of these the process is spent.
    */
-  async parse(path: string, request: ParseRequest, timeoutMs: number, signal: AbortSignal): Promise<ParseReply> {
+  async parse(path: string, request: ParseRequest, limits: TimeLimits, signal: AbortSignal): Promise<ParseReply> {
     let reason: unknown = null;
     const kill = (why: unknown) => {
       reason ??= why;
@@ -107,8 +123,14 @@ export class ParserProcess {
     };
     const onAbort = () => kill(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
-    const deadline = setTimeout(() => kill(tooSlow()), timeoutMs);
-    const watch = setInterval(() => void this.weigh(kill), WATCH_EVERY_MS);
+    const told = await this.processorMs();
+    this.usedMs = told ?? 0;
+    const wallMs = told === null ? limits.patienceMs : limits.patienceMs * WAITING;
+    const deadline = setTimeout(() => kill(tooSlow()), Math.min(limits.timeoutMs, wallMs));
+    const watch = setInterval(() => {
+      void this.weigh(kill);
+      void this.time(limits.patienceMs, kill);
+    }, WATCH_EVERY_MS);
     try {
       signal.throwIfAborted();
       await this.lay(path);
@@ -163,6 +185,22 @@ export class ParserProcess {
     const kib = Number(/^VmHWM:\s*(\d+) kB/m.exec(status)?.[1] ?? 0);
     this.peakMb = Math.max(this.peakMb, Math.round(kib / 1024));
     if (this.peakMb > this.limits.rssMb && this.child.exitCode === null) kill(tooBig());
+  }
+
+  private async time(patienceMs: number, kill: (why: unknown) => void): Promise<void> {
+    const nowMs = await this.processorMs();
+    if (nowMs !== null && nowMs - this.usedMs > patienceMs && this.child.exitCode === null) kill(tooSlow());
+  }
+
+  /** Processor time of all its threads since it started, or null where the system does not tell. */
+  private async processorMs(): Promise<number | null> {
+    const stat = await readFile(`/proc/${this.child.pid}/stat`, 'latin1').catch(() => '');
+    // After the name, which may hold anything: state, then numbers, of which the 12th and 13th are user and system time.
+    const [user, system] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13);
+    return user === undefined || system === undefined ? null : (Number(user) + Number(system)) * TICK_MS;
   }
 
   private async readReply(textChars: number): Promise<ParseReply> {

@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { PasswordException, PDFParse } from 'pdf-parse';
 import { PermanentFailure } from '../../errors.js';
 import { openedByOwner } from './pdf-owner.js';
 
@@ -54,8 +53,15 @@ const pdfjsFolder = dirname(
   createRequire(createRequire(import.meta.url).resolve('pdf-parse')).resolve('pdfjs-dist/package.json'),
 );
 
-// pdf.js would load its other half with the first document; a process that reads many looks the same before all of them.
+// pdf.js is built for old browsers: on Node 20 it puts a `push` and a `JSON.parse` of its own in place of the engine's, over
+// a difference in corner cases that nothing here meets, and a filing then takes a fifth longer to read.
+const { push } = Array.prototype;
+const { parse } = JSON;
+const { PasswordException, PDFParse } = await import('pdf-parse');
+// It would load its other half with the first document; a process that reads many looks the same before all of them.
 await import(pathToFileURL(join(pdfjsFolder, 'legacy/build/pdf.worker.mjs')).href);
+Object.assign(Array.prototype, { push });
+Object.assign(JSON, { parse });
 
 /**
  * Opens a PDF for reading text. pdf-parse's own `getText` returns strings only; font sizes and positions, by which

@@ -24,11 +24,14 @@ export function vocabularyOf(lines: readonly PdfLine[]): Vocabulary {
   return { whole, hyphenated };
 }
 
+// A paragraph is not searched from its beginning for every line of it.
+const longestWord = 60;
+
 /** Lines as running text: broken words are made whole, others parted by a space where the script has spaces. */
 export function joinLines(lines: readonly PdfLine[], known: Vocabulary): string {
   let text = '';
   for (const line of lines) {
-    const left = /(\p{L}{2,})[-\u00ad\u2010]$/u.exec(text)?.[1];
+    const left = /(\p{L}{2,})[-\u00ad\u2010]$/u.exec(text.slice(-longestWord))?.[1];
     const right = /^\p{Ll}+/u.exec(line.text)?.[0];
     if (left && right) text = (isSoft(text, left, right, known) ? text.slice(0, -1) : text) + line.text;
     else text += (text === '' || isSpaceless(text, line.text) ? '' : ' ') + line.text;

@@ -1,10 +1,11 @@
 import type { Embeddings } from '@langchain/core/embeddings';
 import { OpenAIEmbeddings } from '@langchain/openai';
 import { Inject, Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { CONFIG, type Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
 import { type Embedded, isolate } from './isolate.js';
-import { LexicalEmbeddings } from './lexical-embeddings.js';
+import { LexicalEmbeddings, lexicalVector } from './lexical-embeddings.js';
 import { embeddingFetch } from './model-fetch.js';
 import { type Patience, Provider } from './provider.js';
 import { ProviderFailure } from './provider-failure.js';
@@ -25,6 +26,8 @@ export interface EmbeddingModel {
   embed(texts: string[]): Promise<Embedded>;
   /** The question's unit vector. Never waits long: a question is answered by keyword rather than late. @throws Error */
   embedQuery(text: string, dimensions: number): Promise<number[]>;
+  /** The question's unit vector where nobody need be asked for it: a built-in model's, or one that was asked for lately. */
+  queryAtHand(text: string, dimensions: number): number[] | undefined;
 }
 
 type EmbeddingSettings = NonNullable<Config['embedding']>;
@@ -96,7 +99,11 @@ interface Remote {
   haste: Patience;
 }
 
+// Vectors of questions asked lately: people ask the same again, page through answers, and try other filters.
+const mostQuestions = 500;
+
 class CheckedModel implements EmbeddingModel {
+  private readonly asked = new LRUCache<string, number[]>({ max: mostQuestions });
   private size: Promise<number> | null = null;
 
   /** @param remote null: the model is built in, and can neither be late nor away */
@@ -139,9 +146,18 @@ class CheckedModel implements EmbeddingModel {
   }
 
   async embedQuery(text: string, dimensions: number): Promise<number[]> {
-    const { provider, questions, haste } = this.remote ?? {};
-    const embed = async () => units([await (questions ?? this.documents).embedQuery(text)], dimensions)[0] ?? [];
-    return provider && haste ? provider.call(embed, haste) : embed();
+    if (!this.remote) return units([lexicalVector(text)], dimensions)[0] ?? [];
+    const { provider, questions, haste } = this.remote;
+    const vector = await provider.call(
+      async () => units([await questions.embedQuery(text)], dimensions)[0] ?? [],
+      haste,
+    );
+    this.asked.set(questionKey(text, dimensions), vector);
+    return vector;
+  }
+
+  queryAtHand(text: string, dimensions: number): number[] | undefined {
+    return this.remote ? this.asked.get(questionKey(text, dimensions)) : units([lexicalVector(text)], dimensions)[0];
   }
 
   private ask<T>(call: () => Promise<T>): Promise<T> {
@@ -155,6 +171,8 @@ class CheckedModel implements EmbeddingModel {
     return new PermanentFailure('embedding_refused', sentence, true, { cause: error });
   }
 }
+
+const questionKey = (text: string, dimensions: number): string => `${dimensions} ${text}`;
 
 /**
  * The vectors, each made unit length. A bad one is never stored: it would be found for every question, or for none.

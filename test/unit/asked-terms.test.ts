@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { frequencies, terms } from '../../src/knowledge/terms.js';
-import { termClasses, unite } from '../../src/retrieval/term-classes.js';
+import { askedTerms, unite } from '../../src/retrieval/asked-terms.js';
 
 const variants = (question: string, languages: string[]) =>
-  termClasses(question, languages).map((each) => each.variants);
+  askedTerms(question, languages).map((each) => each.variants);
 
 describe('what a question asks for', () => {
   it.each([
@@ -13,8 +13,8 @@ describe('what a question asks for', () => {
     '年次休暇 in GPT-4, café İstanbul',
   ])('is its terms and their counts where all documents are English: %s', (question) => {
     const asked = [...frequencies(terms(question))].map(([term, count]) => ({ variants: [term], count }));
-    expect(termClasses(question, ['en'])).toEqual(asked);
-    expect(termClasses(question, ['en', 'zh', 'th', 'el'])).toEqual(asked);
+    expect(askedTerms(question, ['en'])).toEqual(asked);
+    expect(askedTerms(question, ['en', 'zh', 'th', 'el'])).toEqual(asked);
   });
 
   it('is, of each word, all that it can be in a language of the index', () => {
@@ -24,7 +24,7 @@ describe('what a question asks for', () => {
   });
 
   it('counts a word as often as it is asked for in any form', () => {
-    expect(termClasses('Vertrag Verträge Vertrages', ['de'])).toEqual([{ variants: ['vertrag'], count: 3 }]);
+    expect(askedTerms('Vertrag Verträge Vertrages', ['de'])).toEqual([{ variants: ['vertrag'], count: 3 }]);
   });
 
   it('leaves out the stop words of the language that the question is in', () => {

@@ -2,6 +2,9 @@ import { rulesOf, type WordRules } from '../knowledge/languages.js';
 import type { TermPostings } from '../knowledge/posting-format.js';
 import { words } from '../knowledge/terms.js';
 
+// A question longer than this is cut: each term costs a lookup a segment.
+const maxTerms = 32;
+
 // A question with so many stop words of one language, and more than of any other, is in that language.
 const tellingStopWords = 2;
 
@@ -9,7 +12,7 @@ const tellingStopWords = 2;
 const mostWords = 128;
 
 /** A word of a question: what it is indexed as in each language of the index. Ranking takes them for one term. */
-export interface TermClass {
+export interface AskedTerm {
   variants: string[];
   /** How often the question holds it. */
   count: number;
@@ -21,11 +24,11 @@ export interface TermClass {
  * @param languages ISO 639-1 codes
  * @returns in the order of the question, each once
  */
-export function termClasses(question: string, languages: readonly string[]): TermClass[] {
+export function askedTerms(question: string, languages: readonly string[]): AskedTerm[] {
   const rules = [...new Set((languages.length === 0 ? ['en'] : languages).map(rulesOf))];
   const asked = words(question.normalize('NFKC'));
   const spoken = spokenIn(asked, rules);
-  const classes = new Map<string, TermClass>();
+  const classes = new Map<string, AskedTerm>();
   for (const word of rules.length === 1 ? asked : asked.slice(0, mostWords)) {
     if (spoken?.stops(spoken.lower(word))) continue;
     const variants = [...new Set(rules.flatMap((each) => each.term(each.lower(word)) ?? []))];
@@ -35,7 +38,7 @@ export function termClasses(question: string, languages: readonly string[]): Ter
     if (known) known.count += 1;
     else classes.set(key, { variants, count: 1 });
   }
-  return [...classes.values()];
+  return [...classes.values()].slice(0, maxTerms);
 }
 
 /** The one language whose stop words a question holds most of; null: it may be in any. */
