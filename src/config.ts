@@ -162,6 +162,7 @@ function parserSettings(reader: Reader) {
 /** Every setting of the service, with its default. The README's table is this function in words. */
 function read(reader: Reader) {
   // With a model far away some documents are read while others wait for their vectors.
+  const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null;
   const heavy = reader.integer('HEAVY_CONCURRENCY', reader.text('EMBEDDING_BASE_URL') ? 4 : 2, 1, 64);
   return {
     port: reader.integer('PORT', 3000, 0, 65_535),
@@ -174,10 +175,12 @@ function read(reader: Reader) {
     secretKey: reader.secret('SECRET_KEY', 32) ?? null,
     tokenPrivateKey: reader.text('TOKEN_PRIVATE_KEY') ?? null,
     database: {
-      url: reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null,
+      url,
       poolSize: reader.integer('DATABASE_POOL_SIZE', 10, 2, 200),
       backgroundPoolSize: reader.integer('DATABASE_BACKGROUND_POOL_SIZE', 10, 4, 200),
       statementTimeoutMs: reader.integer('STATEMENT_TIMEOUT_MS', 30_000, 1000, 600_000),
+      // Never on the embedded engine: its only session would do nothing else for minutes.
+      vectorIndexFrom: url === null ? null : reader.integer('VECTOR_INDEX_FROM', 20_000, 100, 1_000_000_000),
     },
     redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,
     redisPrefix: reader.text('REDIS_PREFIX') ?? 'lectern',

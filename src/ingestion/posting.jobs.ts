@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UnreadDocuments } from '../knowledge/document-terms.js';
+import { NearIndexes } from '../knowledge/near-indexes.js';
 import { Postings } from '../knowledge/postings.js';
 import { SegmentMerging } from '../knowledge/segment-merging.js';
 import { defineJob } from '../platform/jobs/definition.js';
@@ -13,7 +14,14 @@ export const mergeJob = defineJob<{ indexId: number; tenantId: string }>({
   key: ({ indexId }) => String(indexId),
 });
 
-/** The upkeep of the lexical index: merges, and what documents that were stored before have not yet given it. */
+export const nearIndexJob = defineJob<{ indexId: number }>({
+  name: 'near-index',
+  queue: 'light',
+  attempts: 2,
+  key: ({ indexId }) => String(indexId),
+});
+
+/** The upkeep of both indexes: the graph over many vectors; of the lexical one, merges, and what documents that were stored before have not yet given it. */
 @Injectable()
 export class PostingJobs {
   constructor(
@@ -21,6 +29,7 @@ export class PostingJobs {
     private readonly postings: Postings,
     private readonly merging: SegmentMerging,
     private readonly unread: UnreadDocuments,
+    private readonly near: NearIndexes,
   ) {}
 
   @Handles(mergeJob)
@@ -31,6 +40,16 @@ export class PostingJobs {
   @Sweep(15_000)
   async announceMerges(): Promise<void> {
     for (const due of await this.merging.due()) await this.queue.add(mergeJob, due);
+  }
+
+  @Handles(nearIndexJob)
+  async buildNearIndex({ indexId }: { indexId: number }): Promise<void> {
+    await this.near.build(indexId);
+  }
+
+  @Sweep(30_000)
+  async announceNearIndexes(): Promise<void> {
+    for (const indexId of await this.near.due()) await this.queue.add(nearIndexJob, { indexId });
   }
 
   @Sweep(60_000)

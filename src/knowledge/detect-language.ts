@@ -8,8 +8,8 @@ const leastBytes = 80;
 const besideLetters = /[^\p{L}\p{M}]+/gu;
 
 /**
- * The language that most of a text is in, told from a few pieces of it however long it is, in less than a millisecond. The detector's data are
- * loaded at the first call (1 MB; 200 ms of computing).
+ * The language that most of a text is in, told from a few pieces of it however long it is (60 microseconds each). The
+ * detector's data are loaded at the first call: 1 MB, 200 to 400 ms, 30 MB of memory.
  * @returns an ISO 639-1 code; null when nothing is sure
  */
 export async function detectLanguage(text: string): Promise<string | null> {

@@ -8,6 +8,7 @@ import { Indexes } from './indexes.js';
 import { KnowledgeBases } from './knowledge-bases.js';
 import { KnowledgeBasesController } from './knowledge-bases.controller.js';
 import { UnreadDocuments } from './document-terms.js';
+import { NearIndexes } from './near-indexes.js';
 import { Postings } from './postings.js';
 import { Revisions } from './revisions.js';
 import { SegmentMerging } from './segment-merging.js';
@@ -29,8 +30,9 @@ import { Versions } from './versions.js';
     Postings,
     UnreadDocuments,
     SegmentMerging,
+    NearIndexes,
     Versions,
   ],
-  exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadDocuments, SegmentMerging],
+  exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadDocuments, SegmentMerging, NearIndexes],
 })
 export class KnowledgeModule {}

@@ -93,6 +93,23 @@ export class Database {
     return this.dataSource.transaction((manager) => work(new Transaction(manager)));
   }
 
+  /**
+   * Runs statements as the owner of the schema, on one connection, each on its own and however long it takes: what cannot
+   * be done in a transaction, because others go on reading and writing meanwhile.
+   */
+  async asOwnerAtLeisure(
+    work: (run: <T>(sql: string, parameters?: unknown[]) => Promise<T[]>) => Promise<void>,
+  ): Promise<void> {
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      await runner.query('set statement_timeout = 0');
+      await work((sql, parameters) => runner.query(sql, parameters));
+    } finally {
+      await runner.query('reset statement_timeout');
+      await runner.release();
+    }
+  }
+
   private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const scoped = async (manager: EntityManager) => {
       // One round trip: each waits for a busy machine.

@@ -52,8 +52,8 @@ function open(
     // A process that froze in the middle of a transaction would hold its locks for ever.
     idle_in_transaction_session_timeout: 30_000,
     // BullMQ leaves unqualified names to the session's search_path when it is given a pool. jit costs more than it
-    // saves on every ranking statement that was measured.
-    options: '-c search_path=public,bullmq -c jit=off',
+    // saves on every ranking statement that was measured. A vector index is read on until enough permitted ones are found.
+    options: '-c search_path=public,bullmq -c jit=off -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=100',
     ...more,
   });
   // An idle connection that the server drops is replaced by the pool; without a listener it would end the process.

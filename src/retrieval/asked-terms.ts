@@ -5,7 +5,8 @@ import { words } from '../knowledge/terms.js';
 // A question longer than this is cut: each term costs a lookup a segment.
 const maxTerms = 32;
 
-// A question with so many stop words of one language, and more than of any other, is in that language.
+// A question with so many more stop words of one language than of any other is in that language: one alone may be a word of
+// another (war, die, was).
 const tellingStopWords = 2;
 
 // Each word is stemmed once a language: of a longer question to an index in several, no more than this is read.
@@ -48,8 +49,7 @@ function spokenIn(asked: string[], rules: WordRules[]): WordRules | null {
     count: asked.filter((word) => each.stops(each.lower(word))).length,
   }));
   const [first, second] = counted.sort((one, other) => other.count - one.count);
-  if (!first || first.count < tellingStopWords || first.count === second?.count) return null;
-  return first.each;
+  return first && first.count - (second?.count ?? 0) >= tellingStopWords ? first.each : null;
 }
 
 /**

@@ -31,6 +31,10 @@ export interface PermittedSegment {
 export interface PermittedPassages {
   /** How many. */
   count: number;
+  /** Of all in the index, whichever version shows them: 0 to 1. */
+  share: number;
+  /** What they are in, as ISO 639-1 codes. */
+  languages: readonly string[];
   segments: readonly PermittedSegment[];
 }
 
@@ -52,6 +56,9 @@ interface RunsRow {
   segment: number;
   /** Packed: base and number of chunks as int4, the revision's and the document's id; by rising base. */
   runs: string;
+  languages: string[];
+  /** Chunks of the whole index. */
+  all: number;
 }
 
 const idBytes = 16;
@@ -122,8 +129,11 @@ async function readPlaces(tx: Transaction, permitted: Permitted): Promise<Permit
     `with permitted as materialized (select d.id from document d where ${permitted.condition})
      select s.segment_no as segment,
        encode(string_agg(int4send(s.base) || int4send(s.chunks) || uuid_send(s.revision_id) || uuid_send(s.document_id), ''::bytea
-         order by s.base), 'base64') as runs
+         order by s.base), 'base64') as runs,
+       array_agg(distinct coalesce(r.language, 'en')) as languages,
+       (select sum(chunks)::int from segment where index_id = ${permitted.indexId}) as all
      from permitted p join segment_revision s on s.index_id = ${permitted.indexId} and s.document_id = p.id
+       join revision r on r.id = s.revision_id
        cross join lateral (
          select 1 from chunk c where c.index_id = ${permitted.indexId} and c.revision_id = s.revision_id and c.ordinal = 0
            and c.visible @> ${permitted.version} offset 0) shown
@@ -132,7 +142,8 @@ async function readPlaces(tx: Transaction, permitted: Permitted): Promise<Permit
   );
   const segments = rows.map(({ segment, runs }) => unpack(segment, Buffer.from(runs, 'base64')));
   const count = segments.reduce((sum, { runs }) => runs.reduce((all, { chunks }) => all + chunks, sum), 0);
-  return { count, segments };
+  const languages = [...new Set(rows.flatMap((row) => row.languages))].sort();
+  return { count, share: count / (rows[0]?.all ?? Infinity), languages, segments };
 }
 
 function unpack(no: number, packed: Buffer): PermittedSegment {

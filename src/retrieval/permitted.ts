@@ -5,9 +5,11 @@ import { filterCondition } from './filter.js';
 export interface RankingTarget {
   knowledgeBaseId: string;
   indexId: number;
-  /** What its documents are in, as ISO 639-1 codes. */
+  /** What the documents of the index are in, as ISO 639-1 codes: of all of them, also of those the caller may not see. */
   languages: readonly string[];
   version: number;
+  /** From how many candidates on the index of its vectors is searched approximately; null: it is not. */
+  nearFrom: number | null;
 }
 
 /** What a caller may search: the documents, as a condition over `document d`, and the chunks of one version. */
@@ -18,6 +20,7 @@ export interface Permitted {
   indexId: number;
   /** Written out as well. */
   version: string;
+  nearFrom: number | null;
 }
 
 /** What this caller may search there, of what the filter leaves. */
@@ -30,5 +33,6 @@ export function permittedTo(principal: Principal, target: RankingTarget, filter:
     parameters,
     indexId: Math.trunc(target.indexId),
     version: `${Math.trunc(target.version)}::int`,
+    nearFrom: target.nearFrom,
   };
 }

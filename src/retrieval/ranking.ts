@@ -1,16 +1,16 @@
 import type { Principal } from '../access/principal.js';
 import type { Transaction } from '../platform/database.js';
-import { askedTerms } from './asked-terms.js';
+import { type AskedTerm, askedTerms } from './asked-terms.js';
 import { fuse } from './fusion.js';
 import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
 import { type Permitted, permittedTo, type RankingTarget } from './permitted.js';
-import type { PermittedReader } from './permitted-passages.js';
-import { nearest } from './vector-leg.js';
+import type { AskedPassages, PermittedReader } from './permitted-passages.js';
+import { nearest, type QuestionVector } from './vector-leg.js';
 
 export interface RankingWish {
   query: string;
-  /** The question's unit vector as a pgvector literal; null: no semantic leg. */
-  vector: string | null;
+  /** Null: no semantic leg. */
+  vector: QuestionVector | null;
   /** Whether the lexical leg takes part. */
   keyword: boolean;
   /** Weight of the semantic leg, 0 to 1. */
@@ -63,12 +63,7 @@ export async function rank(
   wish: RankingWish,
 ): Promise<RankedRow[]> {
   const permitted = permittedTo(principal, target, wish.filter);
-  const asked = wish.keyword ? askedTerms(wish.query, target.languages) : [];
-  const what = await passages.read(
-    tx,
-    permitted,
-    asked.map(({ variants }) => variants),
-  );
+  const { asked, what } = await readAsked(tx, passages, permitted, target.languages, wish);
   const keyword = asked.length === 0 ? null : await lexical.search(tx, permitted, what, wish.query, asked);
   const semantic = wish.vector === null ? null : await nearest(tx, permitted, what.passages, wish.vector);
   const best = fuse(keyword, semantic, wish.alpha).slice(0, wish.limit);
@@ -82,6 +77,25 @@ export async function rank(
       semantic: semantic?.get(id)?.score ?? null,
     })),
   );
+}
+
+/**
+ * What is asked for, and what the caller may see. A question is read in the languages of these passages alone: that there
+ * are hidden ones in others must not show. Mostly they are those of the index, and one statement does.
+ */
+async function readAsked(
+  tx: Transaction,
+  passages: PermittedReader,
+  permitted: Permitted,
+  languages: readonly string[],
+  { keyword, query }: Pick<RankingWish, 'keyword' | 'query'>,
+): Promise<{ asked: AskedTerm[]; what: AskedPassages }> {
+  const asked = keyword ? askedTerms(query, languages) : [];
+  const variants = asked.map((each) => each.variants);
+  const what = await passages.read(tx, permitted, variants);
+  const own = keyword ? askedTerms(query, what.passages.languages).map((each) => each.variants) : [];
+  if (JSON.stringify(own) === JSON.stringify(variants)) return { asked, what };
+  return readAsked(tx, passages, permitted, what.passages.languages, { keyword, query });
 }
 
 /** The text of the best, in their order. */

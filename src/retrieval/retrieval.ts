@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, type Config } from '../config.js';
 import { ApiError, notFound } from '../errors.js';
 import type { Principal } from '../access/principal.js';
 import { vectorLiteral } from '../knowledge/chunks.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
+import { nearFrom } from '../knowledge/near-indexes.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
@@ -11,6 +13,7 @@ import { LexicalLeg } from './lexical-leg.js';
 import type { RankingTarget } from './permitted.js';
 import { PermittedReader } from './permitted-passages.js';
 import { rank, type RankedRow } from './ranking.js';
+import type { QuestionVector } from './vector-leg.js';
 
 export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
 
@@ -77,6 +80,7 @@ export class Retrieval {
     private readonly embedder: Embedder,
     private readonly lexical: LexicalLeg,
     private readonly passages: PermittedReader,
+    @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -131,10 +135,10 @@ export class Retrieval {
       tx,
       { passages: this.passages, lexical: this.lexical },
       principal,
-      { ...target, indexId: target.indexId },
+      { ...target, indexId: target.indexId, nearFrom: this.nearFrom(target) },
       {
         query: wish.query,
-        vector: semantic?.vector ?? null,
+        vector: semantic,
         keyword: mode !== 'semantic',
         alpha: semantic?.alpha ?? 0,
         filter: wish.filter,
@@ -142,6 +146,11 @@ export class Retrieval {
       },
     );
     return { rows, mode, degraded: lost ? ['semantic'] : [] };
+  }
+
+  private nearFrom({ model }: Target): number | null {
+    const { vectorIndexFrom } = this.config.database;
+    return model?.near && vectorIndexFrom !== null ? nearFrom(vectorIndexFrom, model.dimensions) : null;
   }
 
   /** The question's vector where none must be asked for: null when none is needed, undefined when one must. */
@@ -167,7 +176,7 @@ export class Retrieval {
 }
 
 /** What a question is asked of. `indexId` and `model` are null where nothing was ever published. */
-interface Target extends Omit<RankingTarget, 'indexId'> {
+interface Target extends Omit<RankingTarget, 'indexId' | 'nearFrom'> {
   indexId: number | null;
   model: IndexModel | null;
 }
@@ -187,15 +196,15 @@ async function readTarget(
 ): Promise<Target> {
   const base = await openBase(tx, principal, shownBase);
   const row = await tx.row<VersionRow>(
-    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages
+    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages, i.near_since is not null as near
      from version v left join knowledge_index i on i.id = v.index_id
      where v.knowledge_base_id = $1 and v.number = $2`,
     [base.id, wanted ?? base.activeVersion],
   );
   if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
-  const { embedding_model: name, dimensions } = row;
-  const model = name === null || dimensions === null ? null : { name, dimensions };
-  const languages = row.languages ?? [];
+  const { embedding_model: name, dimensions, near } = row;
+  const model = name === null || dimensions === null ? null : { name, dimensions, near };
+  const languages = (row.languages ?? []).toSorted();
   return { knowledgeBaseId: base.id, indexId: row.index_id, languages, version: row.number, model };
 }
 
@@ -206,21 +215,23 @@ interface VersionRow {
   embedding_model: string | null;
   dimensions: number | null;
   languages: string[] | null;
+  near: boolean;
 }
 
-/** The model that an index was built with, and the size of its vectors. */
+/** The model that an index was built with, the size of its vectors, and whether there is a graph over them. */
 interface IndexModel {
   name: string;
   dimensions: number;
+  near: boolean;
 }
 
-interface QueryVector {
-  vector: string;
+interface QueryVector extends QuestionVector {
   alpha: number;
 }
 
 const queryVector = (model: EmbeddingModel, vector: number[]): QueryVector => ({
-  vector: vectorLiteral(vector),
+  literal: vectorLiteral(vector),
+  dimensions: vector.length,
   alpha: model.lexical ? lexicalAlpha : modelAlpha,
 });
 

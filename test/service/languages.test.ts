@@ -154,6 +154,19 @@ describe('a base in English', () => {
     expect(await library.finds('Was ist die Kündigungsfrist?', { mode: 'keyword' })).toEqual([]);
   });
 
+  it('is asked in English by whoever may see no more: a hidden document in another language shows in no score', async () => {
+    const library = await openLibrary(service);
+    await library.publish({ externalId: 'en', content: everyDocument['en-lease'] });
+    const body = { subject: 'ada', groups: [], scopes: ['search'], ttlSeconds: 3600 };
+    const key = (await service.call('POST', '/v1/tokens', { body })).body.token;
+    const asked = async () => (await library.search('the leases', { mode: 'keyword' }, { key })).results;
+    const before = await asked();
+    const access = { visibility: 'restricted', allow: ['user:bob'] };
+    await library.publish({ externalId: 'de', content: everyDocument['de-frist'], access });
+    expect(before).toHaveLength(1);
+    expect(await asked()).toEqual(before);
+  });
+
   it('that was filled before languages were told answers as before', async () => {
     const library = await openLibrary(service);
     await library.publish({ externalId: 'old', content: everyDocument['en-lease'] });

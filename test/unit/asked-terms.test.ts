@@ -34,6 +34,7 @@ describe('what a question asks for', () => {
 
   it('keeps a word that is a stop word in some language, when it is not clear that the question is in that one', () => {
     expect(variants('die hard', ['en', 'de'])).toEqual([['die'], ['hard']]);
+    expect(variants('war in Europe', ['en', 'de'])).toEqual([['war'], ['europ']]);
     expect(variants('was', ['en', 'de'])).toEqual([]);
   });
 
