@@ -29,5 +29,8 @@ function piecesOf(text: string): string[] {
   if (text.length <= 2 * pieceLength) return [text];
   const count = Math.min(mostPieces, Math.floor(text.length / pieceLength));
   const step = (text.length - pieceLength) / (count - 1);
-  return Array.from({ length: count }, (_, at) => text.substr(Math.round(at * step), pieceLength));
+  return Array.from({ length: count }, (_, at) => {
+    const start = Math.round(at * step);
+    return text.slice(start, start + pieceLength);
+  });
 }
