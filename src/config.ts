@@ -189,6 +189,8 @@ function read(reader: Reader) {
     embedding: reader.remoteModel('EMBEDDING', 8, {
       queryTimeoutMs: reader.integer('EMBEDDING_QUERY_TIMEOUT_MS', 2500, 100, 60_000),
       retryMs: reader.integer('EMBEDDING_RETRY_MS', 60_000, 0, 600_000),
+      // 0: as its name says, or what most models take.
+      maxTokens: reader.integer('EMBEDDING_MAX_TOKENS', 0, 0, 1_000_000),
     }),
     chat: reader.remoteModel('CHAT', 32, {
       silenceMs: reader.integer('CHAT_SILENCE_TIMEOUT_MS', 15_000, 100, 600_000),

@@ -72,7 +72,9 @@ function judge(prompt: StructuredPrompt, text: string, mode: Answer['mode'], usa
   const about = topic(prompt.message);
   const held = Math.max(
     0,
-    ...cited.map((passage) => coverage(about, passage.document.title, ...passage.section, passage.text)),
+    ...cited.map((passage) =>
+      coverage(about, passage.document.title, ...passage.section, passage.lead ?? '', passage.text),
+    ),
   );
   const confidence: Confidence = held >= 0.8 ? 'high' : held >= 0.6 ? 'medium' : 'low';
   return {

@@ -48,7 +48,7 @@ export function extract(prompt: StructuredPrompt): string {
 /** In one line, and without bracketed numbers of the source's own, which would read as markers of ours. */
 const plain = (text: string): string => text.replaceAll(/\s?\[\d{1,3}\]/g, '').replaceAll(/\s+/g, ' ');
 
-const context = ({ document, section }: PromptPassage): string[] => [document.title, ...section];
+const context = ({ document, section, lead }: PromptPassage): string[] => [document.title, ...section, lead ?? ''];
 
 /**
  * A sentence counts for what it says itself, and half for what its headings and neighbours say; passages that rank
@@ -61,13 +61,15 @@ function rated(passage: PromptPassage, question: string): Candidate[] {
     question,
   );
   const all = sentences(passage.text);
-  const tableHead = all.find(({ text }) => text.includes(' | '));
+  // A passage that goes on with a table begins with a row that is no head: its lead holds that.
+  const lead = passage.lead?.includes(' | ') ? passage.lead : null;
+  const tableHead = lead === null ? all.find(({ text }) => text.includes(' | ')) : undefined;
   return all
     .filter((sentence) => sentence !== tableHead || /\d/.test(sentence.text))
     .filter(({ text }) => !passage.section.includes(text) && (/\d/.test(text) || text.split(/\s+/).length >= 4))
     .map((sentence) => {
       // A row of a table says what its head says of each column.
-      const head = tableHead && sentence.text.includes(' | ') ? tableHead.text : '';
+      const head = sentence.text.includes(' | ') ? (lead ?? tableHead?.text ?? '') : '';
       const own = coverage(about, sentence.text, head);
       const number = /\d/.test(sentence.text) ? (wantsNumber ? 0.15 : 0.05) : 0;
       return { ...sentence, passage, score: own === 0 ? 0 : own + around / 2 + number - passage.marker * 0.02 };

@@ -41,13 +41,14 @@ Answer in the language of the question, briefly, as ${prompt.output === 'markdow
  */
 export function render(prompt: StructuredPrompt): BaseMessage[] {
   const fence = `passages-${randomBytes(6).toString('hex')}`;
-  const passages = prompt.passages.map(({ marker, document, section, page, text }) => ({
+  const passages = prompt.passages.map(({ marker, document, section, page, lead, text }) => ({
     marker,
     title: document.title,
     section: section.join(' > '),
     page,
     source: document.sourceUrl,
     date: document.sourceUpdatedAt,
+    ...(lead === null ? {} : { tableHeader: lead }),
     text,
   }));
   const history = prompt.history === '' ? '' : `Earlier in this conversation:\n${prompt.history}\n\n`;

@@ -1,6 +1,8 @@
 import type { Passage } from '../knowledge/chunks.js';
 import { type ChunkSizes, defaultChunking } from '../knowledge/pipeline.js';
+import { quarters, type Reading } from '../platform/models/tokens.js';
 import type { Block, ParsedDocument } from './parsers/parsed.js';
+import { type Ruler, rulerOf } from './ruler.js';
 import { type Span, splitBlock, trimmed } from './split-block.js';
 
 /** Blocks that may share a chunk: one section, one page. The first `headings` blocks are its headings. */
@@ -17,22 +19,29 @@ const SECTION_CHARS = 200;
  * Cuts a parsed document into passages, one after the other as they are asked for. Pure, linear in the text. A chunk never
  * crosses a page or leaves its section, and a heading stands at the beginning of the chunk that follows it.
  */
-export function* passagesOf(parsed: ParsedDocument, sizes: ChunkSizes = defaultChunking): Generator<Passage> {
-  const { maxChars } = sizes;
-  const targetChars = Math.min(sizes.targetChars, maxChars);
-  if (!(targetChars >= 1)) throw new RangeError(`chunk sizes must be positive: ${targetChars}, ${maxChars}`);
+export function* passagesOf(parsed: ParsedDocument, ruler: Ruler): Generator<Passage> {
   let ordinal = 0;
+  let before: Block | undefined;
   for (const group of groupBlocks(parsed)) {
-    for (const { start, end } of packGroup(parsed.text, group, { targetChars, maxChars })) {
-      const { section, page } = group;
-      yield { ordinal: ordinal++, section, page, start, end, text: parsed.text.slice(start, end) };
+    const { section, page, blocks } = group;
+    blocks[0] = continued(parsed.text, before, blocks[0]!);
+    before = blocks.at(-1);
+    let at = 0;
+    for (const { start, end } of packGroup(parsed.text, group, ruler)) {
+      while ((blocks[at + 1]?.start ?? Infinity) <= start) at += 1;
+      const lead = leadOf(parsed.text, blocks[at], start);
+      yield { ordinal: ordinal++, section, page, start, end, lead, text: parsed.text.slice(start, end) };
     }
   }
 }
 
 /** All of them at once. */
-export function chunk(parsed: ParsedDocument, sizes?: ChunkSizes): Passage[] {
-  return [...passagesOf(parsed, sizes)];
+export function chunk(
+  parsed: ParsedDocument,
+  sizes: ChunkSizes = defaultChunking,
+  reading: Reading = { tokens: quarters, maxTokens: Infinity },
+): Passage[] {
+  return [...passagesOf(parsed, rulerOf(sizes, reading))];
 }
 
 function* groupBlocks({ text, blocks }: ParsedDocument): Generator<Group> {
@@ -70,38 +79,78 @@ function sectionTitle(text: string, { start, end }: Block): string {
     .trimEnd();
 }
 
+/** A table that a page begins with and that has no header goes on with the table before it if it has as many columns. */
+function continued(text: string, before: Block | undefined, block: Block): Block {
+  if (block.kind !== 'table' || block.header || !before?.header || before.page === block.page) return block;
+  const { header, caption } = before;
+  if (columns(text, header.end - 1) !== columns(text, block.start)) return block;
+  return { ...block, header, ...(caption ? { caption } : {}) };
+}
+
+/** How many cells the row has that stands there. */
+function columns(text: string, at: number): number {
+  const end = text.indexOf('\n', at);
+  const row = text.slice(text.lastIndexOf('\n', at) + 1, end < 0 ? undefined : end);
+  return row.split('|').length;
+}
+
+/** What a passage that begins at `start`, in this block, needs of the table's caption and header: what stands before it. */
+function leadOf(text: string, block: Block | undefined, start: number): string | null {
+  const before = [block?.caption, block?.header].flatMap((span) =>
+    span && span.start < start ? text.slice(span.start, Math.min(span.end, start)).trim() : [],
+  );
+  return before.length === 0 ? null : before.join('\n');
+}
+
+/** A span with its size, which is summed piece by piece: measuring what grows again and again would take for ever. */
+interface Sized extends Span {
+  size: number;
+}
+
 /** Greedy from the front: each span takes whole pieces until the next would exceed the target. */
-function* packGroup(text: string, group: Group, { targetChars, maxChars }: ChunkSizes): Generator<Span> {
-  const spans: Span[] = [];
-  let current: (Span & { onlyHeadings: boolean }) | null = null;
+function* packGroup(text: string, group: Group, ruler: Ruler): Generator<Span> {
+  const sizeOf = (start: number, end: number): number => ruler.size(text.slice(start, end));
+  const spans: Sized[] = [];
+  let current: (Sized & { onlyHeadings: boolean }) | null = null;
   for (const [index, block] of group.blocks.entries()) {
     const isHeading = index < group.headings;
-    const room: number = current?.onlyHeadings ? maxChars - (block.start - current.start) : maxChars;
-    // A long block under a heading is cut so that its first piece still fits behind the heading.
-    const fits = block.end - block.start <= room;
-    const pieceChars = room >= maxChars / 2 ? room : maxChars;
-    for (const piece of fits ? [trimmed(text, block)] : splitBlock(text, block, pieceChars)) {
+    const room: number = current?.onlyHeadings
+      ? ruler.max - current.size - sizeOf(current.end, block.start)
+      : ruler.max;
+    for (const piece of pieces(text, block, ruler, room)) {
       if (piece.end <= piece.start) continue;
-      const limit: number = current?.onlyHeadings ? maxChars : targetChars;
-      if (current && piece.end - current.start <= limit) {
+      const limit: number = current?.onlyHeadings ? ruler.max : ruler.target;
+      const joined: number = current ? current.size + sizeOf(current.end, piece.end) : Infinity;
+      if (current && joined <= limit) {
         current.end = piece.end;
+        current.size = joined;
         current.onlyHeadings &&= isHeading;
       } else {
         if (current) spans.push(current);
-        current = { start: piece.start, end: piece.end, onlyHeadings: isHeading };
+        current = { ...piece, size: sizeOf(piece.start, piece.end), onlyHeadings: isHeading };
       }
     }
   }
   if (current) spans.push(current);
-  yield* withoutCrumb(spans, targetChars, maxChars);
+  yield* withoutCrumb(text, spans, ruler);
+}
+
+/**
+ * A long block under a heading is cut so that its first piece still fits behind the heading, unless it is code: what can
+ * stand in one piece does.
+ * @param room what is left behind the headings before it
+ */
+function pieces(text: string, block: Block, ruler: Ruler, room: number): Iterable<Span> {
+  const size = ruler.size(text.slice(block.start, block.end));
+  if (size <= room || (block.kind === 'code' && size <= ruler.max)) return [trimmed(text, block)];
+  return splitBlock(text, block, ruler, room >= ruler.max / 2 ? room : ruler.max);
 }
 
 /** A last span of a few words says nothing alone: it joins the one before when both fit together. */
-function withoutCrumb(spans: Span[], targetChars: number, maxChars: number): Span[] {
+function withoutCrumb(text: string, spans: Sized[], { target, max, size }: Ruler): Span[] {
   const last = spans.at(-1);
   const before = spans.at(-2);
-  if (last && before && last.end - last.start < targetChars / 4 && last.end - before.start <= maxChars) {
-    return [...spans.slice(0, -2), { start: before.start, end: last.end }];
-  }
-  return spans;
+  if (!last || !before || last.size >= target / 4) return spans;
+  const joined = before.size + size(text.slice(before.end, last.end));
+  return joined > max ? spans : [...spans.slice(0, -2), { start: before.start, end: last.end }];
 }

@@ -1,10 +1,18 @@
 import { PermanentFailure } from '../errors.js';
-import { type Chunks, contextHash, inContext, type KnownVector, type Passage } from '../knowledge/chunks.js';
+import {
+  type Chunks,
+  contextHash,
+  embeddedText,
+  inContext,
+  type KnownVector,
+  type Passage,
+} from '../knowledge/chunks.js';
 import type { LeasedRevision } from '../knowledge/revisions.js';
 import { packVector } from '../knowledge/vector-format.js';
 import { boundary } from '../platform/boundary.js';
 import type { EmbeddingModel } from '../platform/models/embedder.js';
 import type { Embedded } from '../platform/models/isolate.js';
+import type { Reading } from '../platform/models/tokens.js';
 
 /** What the vectors of a revision cost: how many were bought, for how many characters. */
 export interface Cost {
@@ -26,6 +34,7 @@ interface Work {
   revision: LeasedRevision;
   indexId: number;
   model: EmbeddingModel;
+  reading: Reading;
   chunks: Chunks;
   progress: { done: number; total: number };
 }
@@ -43,7 +52,8 @@ export async function embedPassages(
   model: EmbeddingModel,
   chunks: Chunks,
 ): Promise<Cost> {
-  const work = { revision, indexId, model, chunks, progress: { done: 0, total: passages.length } };
+  const progress = { done: 0, total: passages.length };
+  const work = { revision, indexId, model, reading: await model.reading(), chunks, progress };
   const cost = { embedded: 0, characters: 0 };
   for (let start = 0; start < passages.length; start += windowPassages) {
     const window = passages.slice(start, start + windowPassages);
@@ -60,12 +70,12 @@ export async function embedPassages(
 }
 
 async function embedBatch(
-  { revision, indexId, model, chunks, progress }: Work,
+  { revision, indexId, model, reading, chunks, progress }: Work,
   batch: Passage[],
   known: ReadonlyMap<string, KnownVector>,
 ): Promise<void> {
   const missing = batch.filter((passage) => !known.has(key(passage)));
-  const { vectors: made, spoiled } = await model.embed(missing.map(inContext));
+  const { vectors: made, spoiled } = await model.embed(missing.map((passage) => embeddedText(passage, reading)));
   await boundary('vectors.had', revision.documentId);
   const bought = new Map(
     [...made.entries()].flatMap(([place, vector]) => {

@@ -18,6 +18,7 @@ import { embedPassages } from './embed-passages.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
 import type { Parsed } from './parsers/parse-protocol.js';
 import { ParserPool } from './parsers/parser-pool.js';
+import { rulerOf } from './ruler.js';
 
 /** What a revision cost: how many chunks, how many of them needed a new vector, how long each stage took in ms. */
 interface Receipt {
@@ -108,7 +109,8 @@ export class Ingestion {
     await boundary('parse.kept', revision.documentId);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
-    const passages = await mapInSlices(passagesOf(parsed, revision.pipeline.chunking), (passage) => passage);
+    const ruler = rulerOf(revision.pipeline.chunking, await model.reading());
+    const passages = await mapInSlices(passagesOf(parsed, ruler), (passage) => passage);
     if (passages.length > this.config.parser.chunks) throw tooManyPassages(this.config.parser.chunks);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();

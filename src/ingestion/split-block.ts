@@ -1,4 +1,5 @@
 import type { Block } from './parsers/parsed.js';
+import type { Ruler } from './ruler.js';
 
 /** `[start, end)` in UTF-16 code units of the stored text. */
 export interface Span {
@@ -12,22 +13,18 @@ const WINDOW = 4_096;
 const sentences = new Intl.Segmenter('und', { granularity: 'sentence' });
 
 /**
- * Pieces of a block that is too long, none over `limit`, in order and without gaps but white space. Tables, lists and
- * code break between lines, everything else between sentences; only what is longer than `limit` by itself breaks inside.
+ * Pieces of a block that is too large, in order and without gaps but white space. Tables, lists and code break between
+ * lines, everything else between sentences; only what no chunk can hold breaks inside, into pieces of at most `limit`.
  */
-export function* splitBlock(text: string, block: Block, limit: number): Generator<Span> {
+export function* splitBlock(text: string, block: Block, ruler: Ruler, limit: number): Generator<Span> {
   const byLine = block.kind === 'table' || block.kind === 'list' || block.kind === 'code';
+  const fits = ({ start, end }: Span): boolean => ruler.size(text.slice(start, end)) <= ruler.max;
   for (const unit of byLine ? lines(text, block) : sentencesIn(text, block)) {
-    if (unit.end - unit.start <= limit) yield unit;
-    else if (block.kind === 'list') yield* cutLong(text, sentencesIn(text, unit), limit);
-    else yield* cut(text, unit, limit);
-  }
-}
-
-function* cutLong(text: string, units: Iterable<Span>, limit: number): Generator<Span> {
-  for (const unit of units) {
-    if (unit.end - unit.start <= limit) yield unit;
-    else yield* cut(text, unit, limit);
+    const units = block.kind !== 'list' || fits(unit) ? [unit] : sentencesIn(text, unit);
+    for (const piece of units) {
+      if (fits(piece)) yield piece;
+      else yield* cut(text, piece, ruler, limit);
+    }
   }
 }
 
@@ -40,13 +37,22 @@ function* lines(text: string, { start, end }: Span): Generator<Span> {
   }
 }
 
+// To the segmenter every line's end is a sentence's. One that only wraps has a long line before it and a small letter
+// behind it, and parts no rows of a table.
+const wrap = /\n(?<=[^\n|]{40}\n)(?=\p{Ll}[^\n|]*(?:\n|$))/gu;
+
 function* sentencesIn(text: string, { start, end }: Span): Generator<Span> {
   for (let from = start; from < end;) {
     const to = windowEnd(text, from, end);
-    for (const { index, segment } of sentences.segment(text.slice(from, to))) {
-      yield* solid(text, from + index, from + index + segment.length);
+    const unwrapped = text.slice(from, to).replaceAll(wrap, ' ');
+    let next = from;
+    for (const { index, segment } of sentences.segment(unwrapped)) {
+      // The last one of a window may only be the beginning of a sentence: the next window begins with it.
+      if (to < end && index > 0 && index + segment.length === to - from) break;
+      next = from + index + segment.length;
+      yield* solid(text, from + index, next);
     }
-    from = to;
+    from = next;
   }
 }
 
@@ -62,12 +68,15 @@ function windowEnd(text: string, from: number, end: number): number {
 }
 
 /** Cuts what has no sentence inside: at the last white space or cell border of each stretch, else at the limit. */
-function* cut(text: string, { start, end }: Span, limit: number): Generator<Span> {
+function* cut(text: string, { start, end }: Span, ruler: Ruler, limit: number): Generator<Span> {
   let from = start;
-  while (end - from > limit) {
-    let to = from + limit;
-    while (to > from + limit / 2 && !/\s/.test(text[to]!)) to -= 1;
-    if (to <= from + limit / 2) to = wholePair(text, from + limit, from);
+  while (from < end) {
+    const most = from + ruler.reach(text.slice(from, end), limit);
+    if (most >= end) break;
+    let to = most;
+    const least = (from + most) / 2;
+    while (to > least && !/\s/.test(text[to]!)) to -= 1;
+    if (to <= least) to = wholePair(text, most, from);
     yield* solid(text, from, to);
     from = to;
   }

@@ -4,23 +4,40 @@ import pgvector from 'pgvector';
 import { v5 } from 'uuid';
 import { boundary } from '../platform/boundary.js';
 import { Database, type Transaction } from '../platform/database.js';
+import { fits, type Reading } from '../platform/models/tokens.js';
 import { mapInSlices } from '../platform/slices.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
 import { terms } from './terms.js';
 import { packVectors } from './vector-format.js';
 
-/** A passage as it was cut: `text` stands at [start, end) of the revision's stored text. */
+/**
+ * A passage as it was cut: `text` stands at [start, end) of the revision's stored text. One that goes on with a table has
+ * the table's caption and header as its `lead`.
+ */
 export interface Passage {
   ordinal: number;
   section: string[];
   page: number | null;
   start: number;
   end: number;
+  lead: string | null;
   text: string;
 }
 
-/** What is embedded and searched for a passage: its headings give words like "it" their subject. Never quoted. */
-export const inContext = (passage: Passage): string => [...passage.section, passage.text].join('\n');
+const contextOf = ({ section, lead }: Passage): string[] => [...section, ...(lead?.split('\n') ?? [])];
+
+/**
+ * What is embedded and searched for a passage: its headings give words like "it" their subject, its lead gives figures
+ * their columns. Neither is ever quoted.
+ */
+export const inContext = (passage: Passage): string => [...contextOf(passage), passage.text].join('\n');
+
+/** The same, as far as the model takes it: first what stands farthest from the text is left out. */
+export function embeddedText(passage: Passage, reading: Reading): string {
+  const lines = [...contextOf(passage), passage.text];
+  while (lines.length > 1 && !fits(reading, lines.join('\n'))) lines.shift();
+  return lines.join('\n');
+}
 
 /** Two passages with the same hash have the same vector: it is copied, not bought again. */
 export const contextHash = (passage: Passage): Buffer => createHash('sha256').update(inContext(passage)).digest();
@@ -108,12 +125,12 @@ export class Chunks {
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'done = greatest(done, $3), total = $4', [done, total]);
       await tx.run(
-        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, text, text_hash, tokens)
-         select $1, r.id, $2, $3, $4, r.ordinal, array(select jsonb_array_elements_text(r.section)), r.page, r.start, r."end", r.text,
+        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, lead, text, text_hash, tokens)
+         select $1, r.id, $2, $3, $4, r.ordinal, array(select jsonb_array_elements_text(r.section)), r.page, r.start, r."end", r.lead, r.text,
                 decode(r.hash, 'hex'), r.tokens
-         from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, text text, hash text, tokens int)
+         from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, lead text, text text, hash text, tokens int)
          on conflict (index_id, id) do update set section = excluded.section, page = excluded.page, start_offset = excluded.start_offset,
-           end_offset = excluded.end_offset, text = excluded.text, text_hash = excluded.text_hash, tokens = excluded.tokens
+           end_offset = excluded.end_offset, lead = excluded.lead, text = excluded.text, text_hash = excluded.text_hash, tokens = excluded.tokens
            where isempty(chunk.visible)`,
         [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows)],
       );

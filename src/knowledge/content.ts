@@ -24,6 +24,7 @@ interface ChunkRow {
   page: number | null;
   start_offset: number;
   end_offset: number;
+  lead: string | null;
   text: string;
 }
 
@@ -66,7 +67,7 @@ export class Content {
       const parameters: unknown[] = [baseId, activeVersion, document.id, after, query.limit + 1];
       const visible = visibleTo(principal, parameters);
       const rows = await tx.rows<ChunkRow>(
-        `select c.id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.text
+        `select c.id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.lead, c.text
          from version v join chunk c on c.index_id = v.index_id join document d on d.id = c.document_id
          where v.knowledge_base_id = $1 and v.number = $2 and c.document_id = $3 and c.visible @> v.number and c.ordinal > $4 and ${visible}
          order by c.ordinal limit $5`,
@@ -79,6 +80,7 @@ export class Content {
         page: row.page,
         start: row.start_offset,
         end: row.end_offset,
+        lead: row.lead,
         text: row.text,
       }));
       return { data, nextCursor: rows.length > query.limit ? String(data.at(-1)?.ordinal) : null };

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { type Principal, visibleTo } from '../access/principal.js';
-import { ApiError, notFound } from '../errors.js';
+import { ApiError, invalidField, notFound } from '../errors.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
-import { defaultChunking, isLanguage, type Pipeline } from './pipeline.js';
+import { chunkSizes, type ChunkWish, isLanguage, type Pipeline } from './pipeline.js';
 
 export interface KnowledgeBase {
   id: string;
@@ -72,18 +72,16 @@ export class KnowledgeBases {
 
   /**
    * @param wish `language`: a code, or `auto`
-   * @throws ApiError already_exists when the tenant has a base of this name; unprocessable for a language nobody knows
+   * @throws ApiError already_exists when the tenant has a base of this name, validation_failed for sizes in two units,
+   * unprocessable for a language nobody knows
    */
-  async create(
-    principal: Principal,
-    wish: { name: string; chunking?: Partial<Pipeline['chunking']>; language?: string },
-  ) {
+  async create(principal: Principal, wish: { name: string; chunking?: ChunkWish; language?: string }) {
     const { language = automatic } = wish;
     if (language !== automatic && !isLanguage(language)) throw noLanguage();
-    const targetChars = wish.chunking?.targetChars ?? defaultChunking.targetChars;
-    const maxChars = Math.max(wish.chunking?.maxChars ?? defaultChunking.maxChars, targetChars);
+    const chunking = chunkSizes(wish.chunking);
+    if (!chunking) throw invalidField('pipeline.chunking', 'gives sizes in tokens or in characters, not in both');
     const pipeline: Pipeline = {
-      chunking: { targetChars, maxChars },
+      chunking,
       embedding: { model: this.embedder.preferred.name },
       ...(language === automatic ? {} : { language }),
     };

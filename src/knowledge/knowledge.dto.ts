@@ -5,14 +5,21 @@ import { AccessDto } from './document-access.js';
 export class ChunkingDto {
   @IntegerField({
     optional: true,
-    min: 100,
-    max: 8000,
-    default: 1100,
-    description: 'Chunks grow up to this many characters.',
+    min: 25,
+    max: 4000,
+    default: 275,
+    description:
+      'Chunks grow up to this many tokens of the embedding model; the built-in one counts four characters as one.',
   })
+  targetTokens?: number;
+
+  @IntegerField({ optional: true, min: 25, max: 8000, default: 325, description: 'No chunk is larger than this.' })
+  maxTokens?: number;
+
+  @IntegerField({ optional: true, min: 100, max: 8000, description: 'The same in characters, instead of tokens.' })
   targetChars?: number;
 
-  @IntegerField({ optional: true, min: 100, max: 16_000, default: 1300, description: 'No chunk is longer than this.' })
+  @IntegerField({ optional: true, min: 100, max: 16_000, description: 'The same in characters, instead of tokens.' })
   maxChars?: number;
 }
 

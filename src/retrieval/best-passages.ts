@@ -1,5 +1,6 @@
 import { type PassageScores, type ScoredSegment, scorePassages } from './bm25.js';
 import { type DocumentScores, scoreDocuments } from './document-scores.js';
+import type { PermittedRun } from './permitted-passages.js';
 
 // How much of a passage's score is its whole document's: what is asked is often spread over a text of a few chunks, of
 // which the best holds only part; in a filing of hundreds it says little of where (measured: nDCG@10 of TIME, 4 chunks a
@@ -13,7 +14,7 @@ export const contextWeight = 0.5;
 
 /** A passage by its words. */
 export interface LexicalHit {
-  revisionId: string;
+  run: PermittedRun;
   ordinal: number;
   /** Its own BM25. */
   passage: number;
@@ -60,7 +61,7 @@ export function bestPassages(segments: ScoredSegment[], queryCounts: readonly nu
     .sort(
       (one, other) =>
         other.rank - one.rank ||
-        one.hit.revisionId.localeCompare(other.hit.revisionId) ||
+        one.hit.run.revisionId.localeCompare(other.hit.run.revisionId) ||
         one.hit.ordinal - other.hit.ordinal,
     )
     .slice(0, depth)
@@ -123,7 +124,7 @@ function hitsFrom(
     const own = segment.runs[run];
     if (!own) return;
     const hit = {
-      revisionId: own.revisionId,
+      run: own,
       ordinal: number - own.base,
       passage: passages.scores[number] ?? 0,
       document: documents.words[run] ?? 0,

@@ -8,7 +8,7 @@ import { scaled } from './fusion.js';
 import { lexicalSearch } from './lexical.js';
 import { PostingCache } from './posting-cache.js';
 import type { Permitted } from './permitted.js';
-import type { AskedPassages, PermittedPassages } from './permitted-passages.js';
+import type { AskedPassages, PermittedPassages, PermittedRun } from './permitted-passages.js';
 
 // How many of the best by words are looked at letter by letter, and how much that counts (measured, nDCG@10: SciFact .692
 // to .702, TIME .752 to .757, Cranfield level; at .3 a fraction more there, and a filing in thirty less).
@@ -29,6 +29,9 @@ export class LexicalLeg {
   /** Whoever may see the same passages has the same statistics, and nobody else. */
   private readonly statistics = new WeakMap<PermittedPassages, GramStatistics>();
 
+  /** Ids follow from the runs, by a hash that takes longer to make than a passage takes to score. */
+  private readonly ids = new WeakMap<PermittedRun, string[]>();
+
   constructor(private readonly postings: PostingCache) {}
 
   /**
@@ -45,7 +48,7 @@ export class LexicalLeg {
     const found = await lexicalSearch(tx, this.postings, permitted.indexId, what, asked, rescored);
     const known = this.statistics.get(what.passages);
     const sample = known ? [] : sampleOf(what.passages);
-    const hits = found.map((hit) => ({ ...hit, id: chunkId(hit.revisionId, hit.ordinal) }));
+    const hits = found.map((hit) => ({ ...hit, id: this.idOf(hit.run, hit.ordinal) }));
     const texts = await readTexts(tx, permitted, [...hits.map(({ id }) => id), ...sample]);
     const statistics = known ?? gramStatistics(sample.flatMap((id) => texts.get(id) ?? []));
     if (!known) this.statistics.set(what.passages, statistics);
@@ -62,6 +65,12 @@ export class LexicalLeg {
         return [id, { ...hit, grams: own, score }];
       }),
     );
+  }
+
+  private idOf(run: PermittedRun, ordinal: number): string {
+    let known = this.ids.get(run);
+    if (!known) this.ids.set(run, (known = []));
+    return (known[ordinal] ??= chunkId(run.revisionId, ordinal));
   }
 }
 
@@ -85,7 +94,7 @@ async function readTexts(tx: Transaction, permitted: Permitted, ids: string[]): 
   const parameters = [...permitted.parameters];
   const wanted = `$${parameters.push([...new Set(ids)])}::uuid[]`;
   const rows = await tx.rows<{ id: string; words: string }>(
-    `select c.id, concat_ws(E'\\n', d.title, array_to_string(c.section, E'\\n'), c.text) as words
+    `select c.id, concat_ws(E'\\n', d.title, array_to_string(c.section, E'\\n'), c.lead, c.text) as words
      from chunk c join document d on d.id = c.document_id
      where c.index_id = ${permitted.indexId} and c.id = any(${wanted}) and c.visible @> ${permitted.version} and ${permitted.condition}`,
     parameters,

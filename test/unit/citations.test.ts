@@ -17,6 +17,7 @@ function passage(marker: number, text: string, more: Partial<PromptPassage> = {}
     },
     revision: `rev_${marker}`,
     section: [],
+    lead: null,
     page: null,
     start: 1000 * marker,
     end: 1000 * marker + text.length,
@@ -105,6 +106,11 @@ describe('the extractive answer', () => {
 
   it('reads a row of a table by its head', () => {
     expect(extract(prompt('What is the meaning of E47?', [leave, manual]))).toBe('E47 | Weight is stuck [2]');
+  });
+
+  it('reads a row of a table whose head is not in the passage by the lead, and takes no row for a head', () => {
+    const coded = passage(1, 'Weight | E47 stuck\nDoor | E48 open', { lead: 'Part | Failure' });
+    expect(extract(prompt('What is the failure of the weight?', [coded]))).toContain('Weight | E47 stuck [1]');
   });
 
   it('is not found when the passages speak of something else, or of another code', () => {

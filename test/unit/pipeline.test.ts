@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { defaultChunking, fingerprint, isLanguage } from '../../src/knowledge/pipeline.js';
+import { fingerprint, isLanguage } from '../../src/knowledge/pipeline.js';
 
-const pipeline = { chunking: defaultChunking, embedding: { model: 'lectern-lexical-384' } };
+const pipeline = { chunking: { targetChars: 1100, maxChars: 1300 }, embedding: { model: 'lectern-lexical-384' } };
 
 describe('the fingerprint of a pipeline', () => {
   it('is without a chosen language what it was before one could be chosen, so that indexes stay good', () => {

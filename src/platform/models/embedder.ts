@@ -9,6 +9,7 @@ import { LexicalEmbeddings, lexicalVector } from './lexical-embeddings.js';
 import { embeddingFetch } from './model-fetch.js';
 import { type Patience, Provider } from './provider.js';
 import { ProviderFailure } from './provider-failure.js';
+import { quarters, type Reading, readingOf } from './tokens.js';
 
 /** One embedding model: what it is called, and vectors of unit length from texts. */
 export interface EmbeddingModel {
@@ -17,6 +18,8 @@ export interface EmbeddingModel {
   readonly lexical: boolean;
   /** @throws ProviderFailure while the provider is down: nothing that needs vectors need be begun */
   check(): void;
+  /** How it counts what it reads, and how much of that at once. */
+  reading(): Promise<Reading>;
   /**
    * @returns how many numbers a vector has: asked of the model once, with a probe
    * @throws ProviderFailure that may pass, or PermanentFailure
@@ -67,6 +70,7 @@ export class Embedder {
 function remoteModel(settings: EmbeddingSettings, provider: Provider): EmbeddingModel {
   const { timeoutMs, queryTimeoutMs, retryMs } = settings;
   return new CheckedModel(settings.model, openAi(settings, timeoutMs), {
+    reading: () => readingOf(settings.model, settings.maxTokens),
     provider,
     questions: openAi(settings, Math.min(timeoutMs, queryTimeoutMs)),
     // One call may always be made in full, however short the time for further ones.
@@ -93,6 +97,7 @@ function openAi({ model, apiKey, baseUrl }: EmbeddingSettings, timeoutMs: number
 
 /** How a model that is not built in is asked. */
 interface Remote {
+  reading: () => Promise<Reading>;
   provider: Provider;
   questions: Embeddings;
   patience: Patience;
@@ -119,6 +124,10 @@ class CheckedModel implements EmbeddingModel {
 
   check(): void {
     this.remote?.provider.check();
+  }
+
+  async reading(): Promise<Reading> {
+    return this.remote ? this.remote.reading() : { tokens: quarters, maxTokens: Infinity };
   }
 
   dimensions(): Promise<number> {

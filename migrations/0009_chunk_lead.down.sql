@@ -1,0 +1,1 @@
+alter table chunk drop column lead;
