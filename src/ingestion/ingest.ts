@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
 import { Chunks, type Passage } from '../knowledge/chunks.js';
+import { detectLanguage } from '../knowledge/detect-language.js';
 import { Indexes } from '../knowledge/indexes.js';
 import { Postings } from '../knowledge/postings.js';
 import { type Lane, LeaseLost, type LeasedRevision, Revisions } from '../knowledge/revisions.js';
@@ -103,7 +104,8 @@ export class Ingestion {
     const clock = stopwatch();
     await boundary('parse.begun', revision.documentId);
     const { contentType, parsed } = await this.parse(revision, signal);
-    await this.keep(revision, contentType, parsed);
+    const language = revision.pipeline.language ?? (await detectLanguage(parsed.text));
+    await this.keep(revision, contentType, parsed, language);
     await boundary('parse.kept', revision.documentId);
     const parsing = clock();
     await this.revisions.advance(revision, 'chunking', 0, 1);
@@ -112,7 +114,7 @@ export class Ingestion {
     if (passages.length > this.config.parser.chunks) throw tooManyPassages(this.config.parser.chunks);
     if (passages.length === 0) throw new PermanentFailure('empty_document', 'No text was found in this document.');
     const chunking = clock();
-    const counts = await this.embed(revision, model, passages);
+    const counts = await this.embed(revision, model, passages, language);
     const receipt: Receipt = { ...counts, ms: { parsing, chunking, embedding: clock() } };
     await this.revisions.stage(revision, { ...receipt }, parsed.title);
     await boundary('revision.staged', revision.documentId);
@@ -142,9 +144,14 @@ export class Ingestion {
   }
 
   /** The stored text, into which all offsets point. */
-  private async keep(revision: LeasedRevision, contentType: ContentType, parsed: ParsedDocument): Promise<void> {
+  private async keep(
+    revision: LeasedRevision,
+    contentType: ContentType,
+    parsed: ParsedDocument,
+    language: string | null,
+  ): Promise<void> {
     await this.database.as(revision, async (tx) => {
-      await this.revisions.hold(tx, revision, 'content_type = $3', [contentType]);
+      await this.revisions.hold(tx, revision, 'content_type = $3, language = $4', [contentType, language]);
       await tx.run(
         `insert into parse (revision_id, tenant_id, text, blocks, pages) values ($1, $2, $3, $4, $5)
          on conflict (revision_id) do update set text = excluded.text, blocks = excluded.blocks, pages = excluded.pages`,
@@ -157,12 +164,13 @@ export class Ingestion {
     revision: LeasedRevision,
     model: EmbeddingModel,
     passages: Passage[],
+    language: string | null,
   ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
     const indexId = await this.indexes.ensure(revision, revision.knowledgeBaseId, revision.pipeline, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
     const { embedded, characters } = await embedPassages(revision, indexId, passages, model, this.chunks);
     await this.chunks.trim(revision, indexId, passages.length);
-    await this.postings.write(revision, indexId, passages);
+    await this.postings.write(revision, indexId, passages, language);
     await boundary('postings.written', revision.documentId);
     const removed = await this.chunks.countGone(revision, indexId, passages);
     return {

@@ -2,7 +2,7 @@ import type { Principal } from '../access/principal.js';
 import type { Transaction } from '../platform/database.js';
 import { type AccessDto, sameAccess, writeAccess } from './document-access.js';
 import type { DocumentRow } from './documents.js';
-import { metadataTerms, titleTerms } from './document-terms.js';
+import { readDetails } from './document-terms.js';
 
 /** What is said of a document and can change without its content changing. */
 export interface DocumentDetails {
@@ -63,19 +63,17 @@ export async function writeDetails(tx: Transaction, documentId: string, details:
   const { title, sourceUrl, sourceUpdatedAt, metadata } = details;
   await tx.run(
     `update document set title = coalesce($2, title), title_given = title_given or $2 is not null,
-       title_terms = coalesce($3::sparsevec, title_terms), metadata_terms = coalesce($7::sparsevec, metadata_terms), source_url = coalesce($4, source_url),
-       source_updated_at = coalesce($5::timestamptz, source_updated_at), metadata = coalesce($6::jsonb, metadata),
-       updated_at = now() where id = $1`,
+       source_url = coalesce($3, source_url), source_updated_at = coalesce($4::timestamptz, source_updated_at),
+       metadata = coalesce($5::jsonb, metadata), updated_at = now() where id = $1`,
     [
       documentId,
       title ?? null,
-      title === undefined ? null : titleTerms(title),
       sourceUrl ?? null,
       sourceUpdatedAt ?? null,
       metadata === undefined ? null : JSON.stringify(metadata),
-      metadata === undefined ? null : metadataTerms(metadata),
     ],
   );
+  if (title !== undefined || metadata !== undefined) await readDetails(tx, documentId);
 }
 
 /** JSON with sorted keys: jsonb does not keep the order that was sent. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../platform/database.js';
+import { Database, type Transaction } from '../platform/database.js';
 import { frequencies, terms, termVector } from './terms.js';
 import { withPlainYears } from './years.js';
 
@@ -8,11 +8,29 @@ const longestValue = 200;
 const mostValues = 50;
 
 /** What a title says, as it is stored beside the document and read live by ranking. */
-export const titleTerms = (title: string): string => termVector(frequencies(terms(withPlainYears(title))));
+export const titleTerms = (title: string, language: string | null = null): string =>
+  termVector(frequencies(terms(withPlainYears(title), language)));
 
 /** What metadata says: its words and numbers (a company, a year, a product), whatever their fields are called. */
-export const metadataTerms = (metadata: Record<string, unknown>): string =>
-  termVector(frequencies(terms(withPlainYears(values(metadata).slice(0, mostValues).join('\n')))));
+export const metadataTerms = (metadata: Record<string, unknown>, language: string | null = null): string =>
+  termVector(frequencies(terms(withPlainYears(values(metadata).slice(0, mostValues).join('\n')), language)));
+
+/** Reads title and metadata anew, as words of the language that the document's latest content is in. */
+export async function readDetails(tx: Transaction, documentId: string): Promise<void> {
+  const row = await tx.row<{ title: string; metadata: Record<string, unknown>; language: string | null }>(
+    `select title, metadata,
+       (select language from revision where document_id = $1 and content_type is not null order by number desc limit 1) as language
+     from document where id = $1 for no key update`,
+    [documentId],
+  );
+  if (!row) return;
+  const read = [titleTerms(row.title, row.language), metadataTerms(row.metadata, row.language)];
+  await tx.run(
+    `update document set title_terms = $2, metadata_terms = $3
+     where id = $1 and (title_terms, metadata_terms) is distinct from ($2::sparsevec, $3::sparsevec)`,
+    [documentId, ...read],
+  );
+}
 
 function values(value: unknown): string[] {
   if (typeof value === 'number') return [String(value)];
@@ -35,15 +53,7 @@ export class UnreadDocuments {
       ),
     );
     for (const { id, tenantId } of unread) {
-      await this.database.as({ tenantId }, async (tx) => {
-        const row = await tx.row<{ title: string; metadata: Record<string, unknown> }>(
-          'select title, metadata from document where id = $1 for update',
-          [id],
-        );
-        if (!row) return;
-        const read = [titleTerms(row.title), metadataTerms(row.metadata)];
-        await tx.run('update document set title_terms = $2, metadata_terms = $3 where id = $1', [id, ...read]);
-      });
+      await this.database.as({ tenantId }, (tx) => readDetails(tx, id));
     }
     return unread.length;
   }

@@ -26,7 +26,7 @@ export class KnowledgeBasesController {
   @Post()
   @Needs('bases:manage')
   create(@Caller() principal: Principal, @Body() body: CreateKnowledgeBaseDto) {
-    return this.bases.create(principal, { name: body.name, chunking: body.pipeline?.chunking });
+    return this.bases.create(principal, { name: body.name, ...body.pipeline });
   }
 
   @Get()

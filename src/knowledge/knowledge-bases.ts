@@ -5,7 +5,7 @@ import { Database, type Transaction } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
-import { chunkSizes, type ChunkWish, type Pipeline } from './pipeline.js';
+import { chunkSizes, type ChunkWish, isLanguage, type Pipeline } from './pipeline.js';
 
 export interface KnowledgeBase {
   id: string;
@@ -25,6 +25,13 @@ interface KnowledgeBaseRow {
   active_version: number;
   created_at: Date;
   documents: string;
+}
+
+const automatic = 'auto';
+
+function noLanguage(): ApiError {
+  const message = 'must be `auto` or an ISO 639-1 code in lower case, such as `en`, `de` or `zh`';
+  return new ApiError('unprocessable', `pipeline.language ${message}.`, [{ field: 'pipeline.language', message }]);
 }
 
 const columns = 'b.id, b.tenant_id, b.name, b.pipeline, b.active_version, b.created_at';
@@ -63,11 +70,21 @@ export class KnowledgeBases {
     private readonly embedder: Embedder,
   ) {}
 
-  /** @throws ApiError already_exists when the tenant has a base of this name, validation_failed for sizes in two units */
-  async create(principal: Principal, wish: { name: string; chunking?: ChunkWish }) {
+  /**
+   * @param wish `language`: a code, or `auto`
+   * @throws ApiError already_exists when the tenant has a base of this name, validation_failed for sizes in two units,
+   * unprocessable for a language nobody knows
+   */
+  async create(principal: Principal, wish: { name: string; chunking?: ChunkWish; language?: string }) {
+    const { language = automatic } = wish;
+    if (language !== automatic && !isLanguage(language)) throw noLanguage();
     const chunking = chunkSizes(wish.chunking);
     if (!chunking) throw invalidField('pipeline.chunking', 'gives sizes in tokens or in characters, not in both');
-    const pipeline: Pipeline = { chunking, embedding: { model: this.embedder.preferred.name } };
+    const pipeline: Pipeline = {
+      chunking,
+      embedding: { model: this.embedder.preferred.name },
+      ...(language === automatic ? {} : { language }),
+    };
     const id = newId();
     const made = await this.database.as(principal, async (tx) => {
       const count = await tx.run(
@@ -149,7 +166,7 @@ function show(base: KnowledgeBase, documents: number) {
   return {
     id: showId('kb', base.id),
     name: base.name,
-    pipeline: base.pipeline,
+    pipeline: { ...base.pipeline, language: base.pipeline.language ?? automatic },
     activeVersion: base.activeVersion,
     documents,
     createdAt: base.createdAt,

@@ -26,6 +26,14 @@ export class ChunkingDto {
 export class PipelineDto {
   @NestedField(() => ChunkingDto, { optional: true })
   chunking?: ChunkingDto;
+
+  @TextField({
+    optional: true,
+    max: 20,
+    example: 'de',
+    description: 'What all documents are in, as an ISO 639-1 code; `auto`, the default: told of each by its text.',
+  })
+  language?: string;
 }
 
 export class CreateKnowledgeBaseDto {

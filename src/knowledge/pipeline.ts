@@ -10,6 +10,8 @@ export type ChunkSizes = { targetTokens: number; maxTokens: number } | { targetC
 export interface Pipeline {
   chunking: ChunkSizes;
   embedding: { model: string };
+  /** What all documents are in, as an ISO 639-1 code. Absent: told of each by its text. */
+  language?: string;
 }
 
 // Of the built-in model's tokens of four characters: 1,100 and 1,300 characters did best (docs/quality.md).
@@ -41,13 +43,21 @@ function filled(target: number | undefined, max: number | undefined, perToken: n
   return [own, Math.max(max ?? defaultChunking.maxTokens * perToken, own)];
 }
 
+/** Whether it is a language's ISO 639-1 code, in lower case. */
+export const isLanguage = (code: string): boolean => /^[a-z]{2}$/.test(code) && languageNames.of(code) !== undefined;
+
+const languageNames = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'none' });
+
 // What this build does to text before it is indexed. Whoever changes parsing, chunking or terms so that old chunks no
 // longer fit new ones raises it: the fingerprint then asks for a new index.
 const buildGeneration = 1;
 
 /** Two pipelines with the same fingerprint may share an index. */
 export function fingerprint(pipeline: Pipeline, dimensions: number): string {
+  const { chunking, embedding, language } = pipeline;
+  // A language that is not chosen is left out: so were all, and their indexes stay good.
+  const chosen = language === undefined ? [] : [language];
   return createHash('sha256')
-    .update(JSON.stringify([buildGeneration, pipeline.chunking, pipeline.embedding.model, dimensions]))
+    .update(JSON.stringify([buildGeneration, chunking, embedding.model, dimensions, ...chosen]))
     .digest('hex');
 }

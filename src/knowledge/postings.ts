@@ -21,13 +21,18 @@ export class Postings {
     private readonly revisions: Revisions,
   ) {}
 
-  /** Makes a revision's passages searchable by their words, as soon as a version shows them. @throws LeaseLost */
-  async write(revision: LeasedRevision, indexId: number, passages: Passage[]): Promise<void> {
-    const segment = packSegment(await readTerms(passages));
+  /**
+   * Makes a revision's passages searchable by their words, as soon as a version shows them.
+   * @param language what they are in; null: unknown
+   * @throws LeaseLost
+   */
+  async write(revision: LeasedRevision, indexId: number, passages: Passage[], language: string | null): Promise<void> {
+    const segment = packSegment(await readTerms(passages, language));
     await this.database.as(revision, async (tx) => {
       await this.revisions.hold(tx, revision, 'leases = leases', []);
       await tx.run('delete from segment_revision where index_id = $1 and revision_id = $2', [indexId, revision.id]);
       await insertSegment(tx, revision, indexId, segment, [{ ...revision, chunks: passages.length }]);
+      await addLanguage(tx, indexId, language);
     });
   }
 
@@ -48,15 +53,16 @@ export class Postings {
   /** Makes the postings of chunks that are stored already, from their text. */
   async rebuild(scope: TenantScope, indexId: number, revisionId: string): Promise<void> {
     const stored = await this.database.as(scope, (tx) =>
-      tx.rows<Passage & { document_id: string }>(
-        `select document_id, ordinal, section, page, start_offset as start, end_offset as "end", lead, text from chunk
-         where index_id = $1 and revision_id = $2 order by ordinal`,
+      tx.rows<Passage & { document_id: string; language: string | null }>(
+        `select c.document_id, c.ordinal, c.section, c.page, c.start_offset as start, c.end_offset as "end", c.lead, c.text, r.language
+         from chunk c join revision r on r.id = c.revision_id where c.index_id = $1 and c.revision_id = $2 order by c.ordinal`,
         [indexId, revisionId],
       ),
     );
-    const documentId = stored[0]?.document_id;
-    if (documentId === undefined) return;
-    const segment = packSegment(await readTerms(stored));
+    const [first] = stored;
+    if (first === undefined) return;
+    const { document_id: documentId, language } = first;
+    const segment = packSegment(await readTerms(stored, language));
     await this.database.as(scope, async (tx) => {
       // The document's row is held so that it cannot be purged meanwhile, nor the same be done twice at once.
       const there = await tx.row(
@@ -66,6 +72,7 @@ export class Postings {
       );
       if (there) {
         await insertSegment(tx, scope, indexId, segment, [{ id: revisionId, documentId, chunks: stored.length }]);
+        await addLanguage(tx, indexId, language);
       }
     });
   }
@@ -107,5 +114,13 @@ export async function insertSegment(
   );
 }
 
-const readTerms = (passages: Passage[]): Promise<string[][]> =>
-  mapInSlices(passages, (passage) => terms(inContext(passage)));
+/** Tells questions by which rules the words of this index were read. */
+async function addLanguage(tx: Transaction, indexId: number, language: string | null): Promise<void> {
+  await tx.run(
+    'update knowledge_index set languages = array_append(languages, $2) where id = $1 and $2 <> all(languages)',
+    [indexId, language ?? 'en'],
+  );
+}
+
+const readTerms = (passages: Passage[], language: string | null): Promise<string[][]> =>
+  mapInSlices(passages, (passage) => terms(inContext(passage), language));

@@ -9,7 +9,7 @@ import { Frees } from '../platform/jobs/handlers.js';
 import { wellFormed } from '../platform/text.js';
 import type { RevisionStatus } from './documents.js';
 import type { Pipeline } from './pipeline.js';
-import { titleTerms } from './document-terms.js';
+import { readDetails } from './document-terms.js';
 
 /** Files are read in the fast lane first; those that take long wait in the slow one, where they hold up only each other. */
 export type Lane = 'fast' | 'slow';
@@ -125,7 +125,7 @@ export class Revisions {
 
   /**
    * All chunks are stored: the next version of the base may show them. A title found in the text stands where nobody
-   * gave one.
+   * gave one, and is read in the language of the text.
    * @throws LeaseLost
    */
   async stage(revision: LeasedRevision, receipt: Record<string, unknown>, title: string | null): Promise<void> {
@@ -133,12 +133,9 @@ export class Revisions {
       await this.hold(tx, revision, `status = 'staged', receipt = $3, lease_token = null`, [JSON.stringify(receipt)]);
       if (await this.overtaken(tx, revision.id, revision.documentId, revision.number)) return;
       if (title !== null) {
-        await tx.run('update document set title = $2, title_terms = $3 where id = $1 and not title_given', [
-          revision.documentId,
-          title,
-          titleTerms(title),
-        ]);
+        await tx.run('update document set title = $2 where id = $1 and not title_given', [revision.documentId, title]);
       }
+      await readDetails(tx, revision.documentId);
       await tx.run(
         `insert into pending_change (tenant_id, knowledge_base_id, document_id, kind, revision_id) values ($1, $2, $3, 'publish', $4)
          on conflict (knowledge_base_id, document_id) do update set kind = 'publish', revision_id = excluded.revision_id, created_at = now()`,

@@ -16,7 +16,8 @@ const unspaced = 2;
 const kinds = Uint8Array.from({ length: 1 << 16 }, (_, unit) => {
   if (unit < 0x80) return (unit >= 0x61 && unit <= 0x7a) || (unit >= 0x30 && unit <= 0x39) ? word : 0;
   if (unit < 0xc0) return unit === 0xaa || unit === 0xb5 || unit === 0xba ? word : 0;
-  if (unit >= 0x0e00 && unit <= 0x0e7f) return unspaced; // Thai
+  if (unit >= 0x0e00 && unit <= 0x0eff) return unspaced; // Thai, Lao
+  if ((unit >= 0x1000 && unit <= 0x109f) || (unit >= 0x1780 && unit <= 0x17ff)) return unspaced; // Burmese, Khmer
   if (unit >= 0x2000 && unit <= 0x2bff) return 0; // punctuation, arrows, symbols
   if (unit >= 0x3000 && unit <= 0x303f) return 0; // punctuation of Chinese and Japanese
   return unit >= 0x3040 && unit <= 0x9fff ? unspaced : word; // kana and Han
@@ -46,7 +47,7 @@ export function gramStatistics(texts: readonly string[]): GramStatistics {
 
 /**
  * BM25 over character grams in place of words: "organisation", "organizational" and a typo have most of theirs in common.
- * Four letters within a word and its borders; two characters of Chinese, Japanese and Thai.
+ * Four letters within a word and its borders; two characters of what is written without spaces.
  * @returns a score for each text, in order
  */
 export function gramScores(question: string, texts: readonly string[], statistics: GramStatistics): number[] {

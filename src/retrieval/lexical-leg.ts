@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { chunkId } from '../knowledge/chunks.js';
 import type { Transaction } from '../platform/database.js';
+import type { AskedTerm } from './asked-terms.js';
 import { contextWeight, type LexicalHit } from './best-passages.js';
 import { gramScores, type GramStatistics, gramStatistics } from './characters.js';
 import { scaled } from './fusion.js';
-import { type AskedTerm, lexicalSearch } from './lexical.js';
+import { lexicalSearch } from './lexical.js';
 import { PostingCache } from './posting-cache.js';
 import type { Permitted } from './permitted.js';
 import type { AskedPassages, PermittedPassages, PermittedRun } from './permitted-passages.js';

@@ -1,22 +1,9 @@
-import { frequencies, placeOf, terms } from '../knowledge/terms.js';
+import { placeOf } from '../knowledge/terms.js';
 import type { Transaction } from '../platform/database.js';
+import { type AskedTerm, unite } from './asked-terms.js';
 import { bestPassages, type LexicalHit } from './best-passages.js';
 import type { AskedPassages } from './permitted-passages.js';
 import type { PostingCache } from './posting-cache.js';
-
-// A question longer than this is cut: each term costs a lookup a segment.
-const maxTerms = 32;
-
-/** A term of a question: the forms that count as one, and how often it stands there. */
-export interface AskedTerm {
-  variants: string[];
-  count: number;
-}
-
-/** The searchable words of a question. */
-export function askedTerms(question: string): AskedTerm[] {
-  return [...frequencies(terms(question))].slice(0, maxTerms).map(([term, count]) => ({ variants: [term], count }));
-}
 
 /**
  * BM25 over the posting lists, scored here over nothing but the passages that the version shows and the caller may see.
@@ -37,12 +24,13 @@ export async function lexicalSearch(
     passages.segments.map(({ no }) => no),
     asked.flatMap(({ variants }) => variants.map(placeOf)),
   );
+  const sizes = asked.map(({ variants }) => variants.length);
   const segments = passages.segments.map(({ runs, runOf }, at) => ({
     runs,
     runOf,
     heads: heads[at] ?? new Map(),
     lengths: postings[at]?.lengths ?? new Uint16Array(),
-    postings: postings[at]?.postings ?? [],
+    postings: unite(postings[at]?.postings ?? [], sizes),
   }));
   return bestPassages(
     segments,

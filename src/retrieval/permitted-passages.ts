@@ -33,6 +33,8 @@ export interface PermittedPassages {
   count: number;
   /** Of all in the index, whichever version shows them: 0 to 1. */
   share: number;
+  /** What they are in, as ISO 639-1 codes. */
+  languages: readonly string[];
   segments: readonly PermittedSegment[];
 }
 
@@ -54,6 +56,7 @@ interface RunsRow {
   segment: number;
   /** Packed: base and number of chunks as int4, the revision's and the document's id; by rising base. */
   runs: string;
+  languages: string[];
   /** Chunks of the whole index. */
   all: number;
 }
@@ -127,8 +130,10 @@ async function readPlaces(tx: Transaction, permitted: Permitted): Promise<Permit
      select s.segment_no as segment,
        encode(string_agg(int4send(s.base) || int4send(s.chunks) || uuid_send(s.revision_id) || uuid_send(s.document_id), ''::bytea
          order by s.base), 'base64') as runs,
+       array_agg(distinct coalesce(r.language, 'en')) as languages,
        (select sum(chunks)::int from segment where index_id = ${permitted.indexId}) as all
      from permitted p join segment_revision s on s.index_id = ${permitted.indexId} and s.document_id = p.id
+       join revision r on r.id = s.revision_id
        cross join lateral (
          select 1 from chunk c where c.index_id = ${permitted.indexId} and c.revision_id = s.revision_id and c.ordinal = 0
            and c.visible @> ${permitted.version} offset 0) shown
@@ -137,7 +142,8 @@ async function readPlaces(tx: Transaction, permitted: Permitted): Promise<Permit
   );
   const segments = rows.map(({ segment, runs }) => unpack(segment, Buffer.from(runs, 'base64')));
   const count = segments.reduce((sum, { runs }) => runs.reduce((all, { chunks }) => all + chunks, sum), 0);
-  return { count, share: count / (rows[0]?.all ?? Infinity), segments };
+  const languages = [...new Set(rows.flatMap((row) => row.languages))].sort();
+  return { count, share: count / (rows[0]?.all ?? Infinity), languages, segments };
 }
 
 function unpack(no: number, packed: Buffer): PermittedSegment {

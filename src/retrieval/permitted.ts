@@ -5,6 +5,8 @@ import { filterCondition } from './filter.js';
 export interface RankingTarget {
   knowledgeBaseId: string;
   indexId: number;
+  /** What the documents of the index are in, as ISO 639-1 codes: of all of them, also of those the caller may not see. */
+  languages: readonly string[];
   version: number;
   /** From how many candidates on the index of its vectors is searched approximately; null: it is not. */
   nearFrom: number | null;
@@ -18,6 +20,7 @@ export interface Permitted {
   indexId: number;
   /** Written out as well. */
   version: string;
+  languages: readonly string[];
   nearFrom: number | null;
 }
 
@@ -31,6 +34,7 @@ export function permittedTo(principal: Principal, target: RankingTarget, filter:
     parameters,
     indexId: Math.trunc(target.indexId),
     version: `${Math.trunc(target.version)}::int`,
+    languages: target.languages,
     nearFrom: target.nearFrom,
   };
 }

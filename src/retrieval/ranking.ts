@@ -1,6 +1,6 @@
 import type { Transaction } from '../platform/database.js';
+import { type AskedTerm, askedTerms } from './asked-terms.js';
 import { fuse, type Fused } from './fusion.js';
-import { type AskedTerm, askedTerms } from './lexical.js';
 import type { LexicalLeg, LexicalPassage } from './lexical-leg.js';
 import type { Permitted } from './permitted.js';
 import type { AskedPassages, PermittedReader } from './permitted-passages.js';
@@ -68,12 +68,7 @@ export async function rank(
   permitted: Permitted,
   wish: RankingWish,
 ): Promise<Ranking> {
-  const asked = wish.keyword ? askedTerms(wish.query) : [];
-  const what = await passages.read(
-    tx,
-    permitted,
-    asked.map(({ variants }) => variants),
-  );
+  const { asked, what } = await readAsked(tx, passages, permitted, permitted.languages, wish);
   const keyword = asked.length === 0 ? null : await lexical.search(tx, permitted, what, wish.query, asked);
   const semantic = wish.vector === null ? null : await nearest(tx, permitted, what.passages, wish.vector);
   const fused = fuse(keyword, semantic, wish.alpha);
@@ -83,6 +78,25 @@ export async function rank(
     semantic: semantic?.get(each.id)?.score ?? null,
   }));
   return { asked, what, rows: await read(tx, permitted, best), fused };
+}
+
+/**
+ * What is asked for, and what the caller may see. A question is read in the languages of these passages alone: that there
+ * are hidden ones in others must not show. Mostly they are those of the index, and one statement does.
+ */
+async function readAsked(
+  tx: Transaction,
+  passages: PermittedReader,
+  permitted: Permitted,
+  languages: readonly string[],
+  { keyword, query }: Pick<RankingWish, 'keyword' | 'query'>,
+): Promise<{ asked: AskedTerm[]; what: AskedPassages }> {
+  const asked = keyword ? askedTerms(query, languages) : [];
+  const variants = asked.map((each) => each.variants);
+  const what = await passages.read(tx, permitted, variants);
+  const own = keyword ? askedTerms(query, what.passages.languages).map((each) => each.variants) : [];
+  if (JSON.stringify(own) === JSON.stringify(variants)) return { asked, what };
+  return readAsked(tx, passages, permitted, what.passages.languages, { keyword, query });
 }
 
 /** The text of the best, in their order. */

@@ -23,6 +23,7 @@ interface VersionRow {
   index_id: number | null;
   embedding_model: string | null;
   dimensions: number | null;
+  languages: string[] | null;
   near: boolean;
 }
 
@@ -40,7 +41,7 @@ export async function readTarget(
 ): Promise<Target> {
   const base = await openBase(tx, principal, shownBase);
   const row = await tx.row<VersionRow>(
-    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.near_since is not null as near
+    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages, i.near_since is not null as near
      from version v left join knowledge_index i on i.id = v.index_id
      where v.knowledge_base_id = $1 and v.number = $2`,
     [base.id, wanted ?? base.activeVersion],
@@ -52,6 +53,7 @@ export async function readTarget(
     knowledgeBaseId: base.id,
     indexId: row.index_id,
     version: row.number,
+    languages: (row.languages ?? []).toSorted(),
     model,
     nearFrom: model && row.near && vectorIndexFrom !== null ? nearFrom(vectorIndexFrom, model.dimensions) : null,
   };

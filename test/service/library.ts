@@ -13,9 +13,12 @@ export interface FileUpload {
 export type Library = Awaited<ReturnType<typeof openLibrary>>;
 
 /** A knowledge base of its own for a test, and the calls that tests of documents make again and again. */
-export async function openLibrary(service: Service, options: CallOptions = {}) {
-  const { key } = options;
-  const made = await service.call('POST', '/v1/knowledge-bases', { body: { name: randomUUID() }, key });
+export async function openLibrary(
+  service: Service,
+  options: CallOptions & { pipeline?: Record<string, unknown> } = {},
+) {
+  const { key, pipeline } = options;
+  const made = await service.call('POST', '/v1/knowledge-bases', { body: { name: randomUUID(), pipeline }, key });
   if (made.status !== 201) throw new Error(`no knowledge base was made: ${made.text}`);
   const base: string = made.body.id;
   const root = `/v1/knowledge-bases/${base}`;

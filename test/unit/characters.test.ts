@@ -13,6 +13,8 @@ describe('character grams', () => {
     ['another form', 'organizational', 'The organisation of the yard'],
     ['Chinese', '退款政策', '我们的退款规则'],
     ['Thai', 'นโยบายการคืนเงิน', 'การคืนเงินของเรา'],
+    ['Lao', 'ລາພັກ', 'ການລາພັກປະຈໍາປີ'],
+    ['Khmer', 'ច្បាប់ឈប់', 'ការសុំច្បាប់ឈប់សម្រាក'],
     ['a short word', 'E1', 'Error E1 means no paper'],
   ])('%s finds what shares most letters', (_, question, wanted) => {
     const others = ['The printer on floor two', 'Le menu de la semaine', '停车场在北边', 'Parking in the north yard'];

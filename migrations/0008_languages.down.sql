@@ -1,0 +1,2 @@
+alter table knowledge_index drop column languages;
+alter table revision drop column language;
