@@ -1,4 +1,4 @@
-revoke select (id, tenant_id, dimensions, near_since), update (near_since) on knowledge_index from lectern_system;
+revoke select (id, tenant_id, dimensions, embedding_model, near_since), update (near_since) on knowledge_index from lectern_system;
 do $$
 declare id int;
 begin

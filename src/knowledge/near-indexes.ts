@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { Database } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
+import { LexicalEmbeddings } from '../platform/models/lexical-embeddings.js';
 
 // pgvector's own limit for half-precision numbers in an HNSW index.
 const mostDimensions = 4000;
@@ -35,14 +36,14 @@ export class NearIndexes {
     this.least = vectorIndexFrom;
   }
 
-  /** @returns the indexes that have grown enough and have none */
+  /** @returns the indexes that have grown enough and have none. Lexical vectors get none: it finds too little of them. */
   async due(): Promise<number[]> {
     if (this.least === null) return [];
     const rows = await this.database.asSystem((tx) =>
       tx.rows<{ id: number; dimensions: number; vectors: string }>(
         `select i.id, i.dimensions, sum(s.chunks) as vectors from knowledge_index i join segment s on s.index_id = i.id
-         where i.near_since is null and i.dimensions <= $1 group by i.id, i.dimensions`,
-        [mostDimensions],
+         where i.near_since is null and i.dimensions <= $1 and i.embedding_model <> $2 group by i.id, i.dimensions`,
+        [mostDimensions, LexicalEmbeddings.model],
       ),
     );
     const { least } = this;

@@ -53,14 +53,8 @@ export const saturated = (count: number, relativeLength: number): number =>
  * @returns by segment
  */
 export function scorePassages(segments: ScoredSegment[], queryCounts: readonly number[]): PassageScores[] {
-  let passages = 0;
-  let words = 0;
-  for (const { lengths, runs } of segments) {
-    for (const { base, chunks } of runs) {
-      passages += chunks;
-      for (let number = base; number < base + chunks; number++) words += lengths[number] ?? 0;
-    }
-  }
+  const passages = sum(segments, ({ runs }) => runs.reduce((all, { chunks }) => all + chunks, 0));
+  const words = sum(segments, (segment) => runLengths(segment).reduce((all, length) => all + length, 0));
   const mean = words / passages || 1;
   const found = segments.map((segment) => occurrences(segment, queryCounts.length));
   const idf = queryCounts.map((_, term) =>
@@ -70,6 +64,23 @@ export function scorePassages(segments: ScoredSegment[], queryCounts: readonly n
     ),
   );
   return segments.map((segment, at) => score(segment, found[at] ?? [], queryCounts, idf, mean));
+}
+
+const sum = <T>(items: readonly T[], of: (item: T) => number): number => items.reduce((all, item) => all + of(item), 0);
+
+// What is permitted stays the same object from question to question, and so do its lengths.
+const knownLengths = new WeakMap<readonly PermittedRun[], Float64Array>();
+
+/** Of each run, how many terms it has. */
+export function runLengths({ runs, lengths }: ScoredSegment): Float64Array {
+  let known = knownLengths.get(runs);
+  if (!known) {
+    known = Float64Array.from(runs, ({ base, chunks }) =>
+      lengths.subarray(base, base + chunks).reduce((all, length) => all + length, 0),
+    );
+    knownLengths.set(runs, known);
+  }
+  return known;
 }
 
 /** By term, where it stands, titles of the permitted included. */

@@ -1,4 +1,4 @@
-import { rarity, saturated, type ScoredSegment, titleWeight } from './bm25.js';
+import { rarity, runLengths, saturated, type ScoredSegment, titleWeight } from './bm25.js';
 import type { Head } from './permitted-passages.js';
 
 // A question whose only word in any title is one of many titles' is no reason to lift: shares are of at least this idf.
@@ -14,7 +14,7 @@ export interface DocumentScores {
 
 /** How the documents, each as one text, fit the question. Statistics are those of the permitted documents alone. */
 export function scoreDocuments(segments: ScoredSegment[], queryCounts: readonly number[]): DocumentScores[] {
-  const lengths = segments.map(lengthsOf);
+  const lengths = segments.map(runLengths);
   const documents = lengths.reduce((sum, own) => sum + own.length, 0);
   const mean = lengths.reduce((sum, own) => own.reduce((all, length) => all + length, sum), 0) / documents || 1;
   const words = segments.map(({ runs }) => new Float64Array(runs.length));
@@ -35,13 +35,6 @@ export function scoreDocuments(segments: ScoredSegment[], queryCounts: readonly 
     words: words[at] ?? new Float64Array(),
     context: context[at] ?? new Float64Array(),
   }));
-}
-
-/** Of each run, how many terms it has. */
-function lengthsOf({ lengths, runs }: ScoredSegment): Float64Array {
-  return Float64Array.from(runs, ({ base, chunks }) =>
-    lengths.subarray(base, base + chunks).reduce((sum, length) => sum + length, 0),
-  );
 }
 
 /** Of each run, how often the term stands in it, its title counted as in a short text. */

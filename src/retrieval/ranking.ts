@@ -70,7 +70,7 @@ export async function rank(
 ): Promise<Ranking> {
   const { asked, what } = await readAsked(tx, passages, permitted, permitted.languages, wish);
   const keyword = asked.length === 0 ? null : await lexical.search(tx, permitted, what, wish.query, asked);
-  const semantic = wish.vector === null ? null : await nearest(tx, permitted, what.passages, wish.vector);
+  const semantic = wish.vector === null ? null : await nearest(tx, permitted, what.passages, wish.vector, keyword);
   const fused = fuse(keyword, semantic, wish.alpha);
   const best = fused.slice(0, wish.depth).map((each) => ({
     ...each,

@@ -226,6 +226,7 @@ interface QueryVector extends QuestionVector {
 const queryVector = (model: EmbeddingModel, vector: number[]): QueryVector => ({
   literal: vectorLiteral(vector),
   dimensions: vector.length,
+  lexical: model.lexical,
   alpha: model.lexical ? lexicalAlpha : modelAlpha,
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { lexicalVector } from '../../src/platform/models/lexical-embeddings.js';
 import { made } from './callers.js';
+import { startEmbeddingServer } from './embedding-server.js';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
@@ -18,6 +18,9 @@ function paragraphs(count: number, seed: number): string {
   return Array.from({ length: count }, paragraph).join('\n\n');
 }
 
+/** One number a word: how often the text has it, so that near is what has the same words. */
+const vectorOf = (text: string): number[] => words.map((word) => 0.01 + text.split(word).length - 1);
+
 interface Found {
   document: { externalId: string };
   start: number;
@@ -27,9 +30,11 @@ interface Found {
 describe.skipIf(!process.env['DATABASE_URL'])('an index of many vectors', () => {
   let service: Service;
   let library: Library;
+  let model: Awaited<ReturnType<typeof startEmbeddingServer>>;
 
   beforeAll(async () => {
-    service = await startService({ env: { VECTOR_INDEX_FROM: '100' } });
+    model = await startEmbeddingServer((texts) => texts.map(vectorOf));
+    service = await startService({ env: { ...model.env, VECTOR_INDEX_FROM: '100' } });
     library = await openLibrary(service);
     for (const [at, name] of ['one', 'two', 'three'].entries()) {
       await library.upload({ externalId: name, title: name, content: paragraphs(60, at + 1) });
@@ -42,7 +47,10 @@ describe.skipIf(!process.env['DATABASE_URL'])('an index of many vectors', () => 
     });
     await service.settle();
   });
-  afterAll(() => service.stop());
+  afterAll(async () => {
+    await service.stop();
+    model.stop();
+  });
 
   const graphs = () =>
     service.database().asOwner((tx) =>
@@ -58,7 +66,7 @@ describe.skipIf(!process.env['DATABASE_URL'])('an index of many vectors', () => 
         `select d.external_id as name, c.start_offset as start from chunk_vector v join chunk c on c.index_id = v.index_id and c.id = v.chunk_id
            join document d on d.id = c.document_id
          where d.external_id = any($2) order by v.embedding <=> $1::vector, v.chunk_id limit 10`,
-        [`[${lexicalVector(question).join()}]`, names],
+        [`[${vectorOf(question).join()}]`, names],
       ),
     );
 
