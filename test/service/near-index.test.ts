@@ -79,7 +79,7 @@ describe.skipIf(!process.env['DATABASE_URL'])('an index of many vectors', () => 
   const found = async (question: string, key: string) => {
     const { body } = await service.call('POST', `/v1/knowledge-bases/${library.base}/search`, {
       key,
-      body: { query: question, mode: 'semantic', topK: 10 },
+      body: { query: question, mode: 'semantic', topK: 10, rank: { dropDuplicates: false, perDocument: 0 } },
     });
     return (body.results as Found[]).map(({ document, start }) => `${document.externalId} ${start}`);
   };
