@@ -177,7 +177,7 @@ function parserSettings(reader: Reader) {
 function read(reader: Reader) {
   // With a model far away some documents are read while others wait for their vectors.
   const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null;
-  const heavy = reader.integer('HEAVY_CONCURRENCY', reader.text('EMBEDDING_BASE_URL') ? 4 : 2, 1, 64);
+  const heavy = reader.integer('HEAVY_CONCURRENCY', reader.text('EMBEDDING_BASE_URL') ? 8 : 2, 1, 64);
   const rerankStyle = reader.choice<RerankStyle>('RERANK_STYLE', ['cohere', 'jina', 'tei'], 'cohere');
   return {
     port: reader.integer('PORT', 3000, 0, 65_535),

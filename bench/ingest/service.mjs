@@ -4,7 +4,7 @@ import { allAnswer, newBase } from '../load.mjs';
 /**
  * All files at once into a new base, until the last of them answers.
  *
- * @param {import('../../samples/demo/client.mjs').Client} client of a tenant that has none of them: nothing is reused
+ * @param {import('../../samples/demo/client.mjs').Client} client the base is new, so that nothing is reused
  * @param {string[]} files
  */
 export async function ingestThroughService(client, files) {

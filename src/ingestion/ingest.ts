@@ -132,7 +132,7 @@ export class Ingestion {
     const { timeoutMs, patienceMs } = this.config.parser;
     const hint = { filename: revision.filename, declared: revision.declaredType };
     const patient = revision.lane === 'slow' || patienceMs >= timeoutMs;
-    const options = { owner: revision.tenantId, ...(patient ? {} : { patienceMs }), signal };
+    const options = { owner: revision.tenantId, lane: revision.lane, ...(patient ? {} : { patienceMs }), signal };
     try {
       return await this.blobs.asFile(revision.tenantId, revision.contentHash, (path) =>
         this.parsers.parse(path, hint, options),

@@ -60,7 +60,7 @@ export function scorePassages(segments: ScoredSegment[], queryCounts: readonly n
   const idf = queryCounts.map((_, term) =>
     rarity(
       passages,
-      found.reduce((sum, terms) => sum + (terms[term]?.holding ?? 0), 0),
+      found.reduce((all, terms) => all + (terms[term]?.holding ?? 0), 0),
     ),
   );
   return segments.map((segment, at) => score(segment, found[at] ?? [], queryCounts, idf, mean));
@@ -141,7 +141,7 @@ function score(
 ): PassageScores {
   const scores = new Float64Array(runOf.length);
   const coverage = new Float64Array(runOf.length);
-  const total = idf.reduce((sum, weight) => sum + weight, 0);
+  const total = idf.reduce((all, weight) => all + weight, 0);
   let touched = 0;
   found.forEach(({ numbers, counts }, term) => {
     const weight = idf[term] ?? 0;

@@ -7,6 +7,8 @@ import type { TypeHint } from './media-types.js';
 export interface ParseOptions {
   /** Whose file it is, e.g. a tenant's id: no process reads files of two owners. */
   owner: string;
+  /** A `slow` one has a place that the others never take, and takes none of theirs. */
+  lane?: 'fast' | 'slow';
   /** Processor time after which it is given up, where less than the whole time is granted. */
   patienceMs?: number;
   signal?: AbortSignal;
@@ -26,16 +28,18 @@ const IDLE_MS = 30_000;
  */
 export class ParserPool {
   private readonly idle: { owner: string; process: ParserProcess; rest: NodeJS.Timeout }[] = [];
-  private readonly waiting: (() => void)[] = [];
   private readonly reading = new Set<Promise<unknown>>();
   private readonly stop = new AbortController();
-  private busy = 0;
+
+  private readonly places: Record<'fast' | 'slow', Places>;
 
   /** @param entry see `spawnParser` */
   constructor(
     private readonly settings: Config['parser'],
     private readonly entry?: string,
-  ) {}
+  ) {
+    this.places = { fast: new Places(settings.processes - 1), slow: new Places(1) };
+  }
 
   onApplicationBootstrap(): Promise<void> {
     return sweepLeftovers();
@@ -67,27 +71,20 @@ export class ParserPool {
     return this.close();
   }
 
+  private get busy(): number {
+    return this.places.fast.taken + this.places.slow.taken;
+  }
+
   private async inPlace(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
     const signal = AbortSignal.any([this.stop.signal, ...(options.signal ? [options.signal] : [])]);
-    await this.takePlace();
+    const places = this.places[options.lane ?? 'fast'];
+    await places.take();
     try {
       signal.throwIfAborted();
       return await this.read(path, hint, { ...options, signal }, await this.takeIdle(options.owner));
     } finally {
-      this.leavePlace();
+      places.leave();
     }
-  }
-
-  private async takePlace(): Promise<void> {
-    if (this.busy < this.settings.processes) this.busy += 1;
-    else await new Promise<void>((done) => this.waiting.push(done));
-  }
-
-  /** To whoever waits longest. */
-  private leavePlace(): void {
-    const next = this.waiting.shift();
-    if (next) next();
-    else this.busy -= 1;
   }
 
   private async takeIdle(owner: string): Promise<ParserProcess | null> {
@@ -135,6 +132,25 @@ export class ParserPool {
     const oldest = this.idle.shift();
     clearTimeout(oldest?.rest);
     await oldest?.process.end();
+  }
+}
+
+/** So many may read at the same time; whoever waits longest is next. */
+class Places {
+  private readonly waiting: (() => void)[] = [];
+  taken = 0;
+
+  constructor(private readonly most: number) {}
+
+  async take(): Promise<void> {
+    if (this.taken < this.most) this.taken += 1;
+    else await new Promise<void>((done) => this.waiting.push(done));
+  }
+
+  leave(): void {
+    const next = this.waiting.shift();
+    if (next) next();
+    else this.taken -= 1;
   }
 }
 
