@@ -119,6 +119,7 @@ async function showAndHide(tx: Transaction, indexId: number, number: number, cha
   );
 }
 
+// What a version shows is counted by revisions, whose chunks are all shown or none: to count chunks took 200 ms of 80,000.
 async function activate(
   tx: Transaction,
   scope: TenantScope,
@@ -141,7 +142,10 @@ async function activate(
   await tx.run(
     `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt, activated_at)
      select $1, $2, $3, $4, $5, $6, 'active',
-       (select jsonb_build_object('documents', count(distinct document_id), 'chunks', count(*)) from chunk where index_id = $5 and visible @> $3::int),
+       (select jsonb_build_object('documents', count(distinct s.document_id), 'chunks', coalesce(sum(s.chunks), 0))
+        from segment_revision s cross join lateral (
+          select 1 from chunk c where c.index_id = $5 and c.revision_id = s.revision_id and c.ordinal = 0 and c.visible @> $3::int offset 0) shown
+        where s.index_id = $5),
        (select jsonb_build_object('chunks', jsonb_build_object(
             'total', coalesce(sum((r.receipt->'chunks'->>'total')::int), 0), 'reused', coalesce(sum((r.receipt->'chunks'->>'reused')::int), 0),
             'embedded', coalesce(sum((r.receipt->'chunks'->>'embedded')::int), 0), 'removed', coalesce(sum((r.receipt->'chunks'->>'removed')::int), 0)),

@@ -25,16 +25,21 @@ const keys = (id = '') => `/v1/api-keys${id && `/${id}`}`;
 /** How many transactions the service opens while something is done. Counts at the door and lets everything through. */
 async function transactionsDuring(work: () => Promise<unknown>): Promise<number> {
   const database = service.database();
-  const { asSystem, as } = database;
+  const { asSystem, as, snapshot, snapshotAsSystem } = database;
   let opened = 0;
   const counted = <T extends (...given: never[]) => unknown>(method: T) =>
     ((...given: Parameters<T>) => {
       opened++;
       return method.apply(database, given);
     }) as T;
-  Object.assign(database, { asSystem: counted(asSystem), as: counted(as) });
+  Object.assign(database, {
+    asSystem: counted(asSystem),
+    as: counted(as),
+    snapshot: counted(snapshot),
+    snapshotAsSystem: counted(snapshotAsSystem),
+  });
   await work();
-  Object.assign(database, { asSystem, as });
+  Object.assign(database, { asSystem, as, snapshot, snapshotAsSystem });
   return opened;
 }
 
