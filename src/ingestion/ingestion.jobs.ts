@@ -67,11 +67,14 @@ export class IngestionJobs {
   @Handles(ingestJob)
   async ingest(_reminder: { revisionId: string }): Promise<void> {
     // Workers that look at the same moment see the same one next. Who comes second goes on to another: each reminder is for
-    // one revision, and one that ended without any would leave one waiting for the sweep.
+    // one revision, and one that ended without any would leave one waiting for the sweep. Who has worked one looks for one
+    // more: in an outage reminders are lost, and the next one would do the work of the lost one and leave its own.
     const tried: string[] = [];
-    for (let next = await this.turns.next(); next !== null; next = await this.turns.next(tried)) {
-      if (await this.ingestion.ingest(next)) return;
-      tried.push(next);
+    for (let worked = 0; worked < 2;) {
+      const next = await this.turns.next(tried);
+      if (next === null) return;
+      if (await this.ingestion.ingest(next)) worked += 1;
+      else tried.push(next);
     }
   }
 

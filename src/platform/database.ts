@@ -70,10 +70,7 @@ export class Database {
     return this.transaction('lectern_app', scope.tenantId, work);
   }
 
-  /**
-   * For reading only, on one snapshot: every statement sees what was committed when the first began. Answers before the
-   * transaction has ended, which nothing can fail in any more.
-   */
+  /** For reading only, on one snapshot: every statement sees what was committed when the first began. */
   snapshot<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.reading('lectern_app', scope.tenantId, work);
   }
@@ -130,7 +127,7 @@ export class Database {
         await runner.query(`begin isolation level repeatable read, read only;
           select set_config('role', ${escapeLiteral(role)}, true), set_config('app.tenant_id', ${escapeLiteral(tenantId)}, true)`);
         const result = await work(new Transaction(runner.manager));
-        void end(runner, 'commit');
+        await end(runner, 'commit');
         return result;
       } catch (error) {
         await end(runner, 'rollback');
