@@ -15,8 +15,9 @@ import type { AskedPassages, PermittedPassages, PermittedRun } from './permitted
 const rescored = 200;
 const gramWeight = 0.25;
 
-// Passages from which the grams' rarity is read: 100 and 500 did as well.
-const sampleSize = 200;
+// Passages from which the grams' rarity is read. With 200, nDCG@10 of TIME was .753 or .759 as chance would have it; with
+// this many .759 and .761.
+const sampleSize = 500;
 
 /** A passage by its words and its letters; `score` is the leg's own. */
 export interface LexicalPassage extends Pick<LexicalHit, 'passage' | 'document' | 'coverage' | 'context' | 'score'> {
