@@ -153,7 +153,7 @@ const megabyte = 1024 * 1024;
 function parserSettings(reader: Reader) {
   return {
     timeoutMs: reader.integer('PARSER_TIMEOUT_MS', 60_000, 1000, 600_000),
-    patienceMs: reader.integer('PARSER_PATIENCE_MS', 3000, 100, 600_000),
+    patienceMs: reader.integer('PARSER_PATIENCE_MS', 2500, 100, 600_000),
     // Two for documents that are read at the same time, and one for what takes long.
     processes: reader.integer('PARSER_PROCESSES', 3, 2, 65),
     reuse: reader.integer('PARSER_REUSE', 50, 1, 10_000),
