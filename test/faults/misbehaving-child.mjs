@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import dns from 'node:dns';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { getPriority } from 'node:os';
 import { spawnSync } from 'node:child_process';
 import { serveParses } from '../../dist/ingestion/parsers/parse-loop.js';
 
@@ -13,6 +14,7 @@ const deeds = {
   say: (text) => text,
   count: () => seen,
   pid: () => process.pid,
+  priority: () => getPriority(),
   exit: (code) => process.exit(Number(code)),
   tire: () => (seen > 0 ? process.exit(1) : 'fresh'),
   crash: () => process.kill(process.pid, 'SIGSEGV'),

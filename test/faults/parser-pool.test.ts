@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Config, readConfig } from '../../src/config.js';
+import type { Lane } from '../../src/knowledge/revisions.js';
 import { ParserPool } from '../../src/ingestion/parsers/parser-pool.js';
 
 const child = fileURLToPath(new URL('./misbehaving-child.mjs', import.meta.url));
@@ -30,10 +31,10 @@ afterEach(async () => {
 });
 
 /** What the process answers that is told to do this. */
-async function told(deed: string, owner = 'somebody'): Promise<string> {
+async function told(deed: string, owner = 'somebody', lane: Lane = 'fast'): Promise<string> {
   const path = join(folder, `${Math.random()}.txt`);
   await writeFile(path, deed);
-  return (await pool.parse(path, { filename: null, declared: null }, { owner })).parsed.text;
+  return (await pool.parse(path, { filename: null, declared: null }, { owner, lane })).parsed.text;
 }
 
 const folders = async () =>
@@ -131,11 +132,12 @@ describe('a parser process', () => {
     expect(existsSync(join(folder, 'made'))).toBe(false);
   });
 
-  it.skipIf(process.platform !== 'linux')('gives way to whatever serves requests', async () => {
-    const pid = await told('pid');
-    // The 19th field is the priority that was asked for; the 2nd may hold spaces.
-    const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
-    expect(Number(fields[16])).toBeGreaterThanOrEqual(10);
+  it('gives way to whatever serves requests, and a slow one to other files too', async () => {
+    const fast = Number(await told('priority'));
+    const slow = Number(await told('priority', 'somebody', 'slow'));
+    expect(fast).toBeGreaterThanOrEqual(10);
+    expect(slow).toBeGreaterThan(fast);
+    expect(Number(await told('priority'))).toBe(fast);
   });
 
   it('is killed when it is busy for too long, and when it waits for ever', async () => {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { constants, setPriority } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Lane } from '../../knowledge/revisions.js';
 import { verdictPipe } from './parse-protocol.js';
 
 const built = fileURLToPath(new URL('../../', import.meta.url));
@@ -16,10 +17,11 @@ const permission = process.allowedNodeEnvironmentFlags.has('--permission')
 
 /**
  * Starts a parser process in `folder`: with an empty environment, a capped heap, reading its own folder and the code,
- * writing its own folder, starting nothing, loading no native code, and giving way to whatever serves requests.
+ * writing its own folder, starting nothing, loading no native code, and giving way to whatever serves requests; a slow
+ * one gives way to the other parsers too.
  * @param entry another program that speaks the protocol: tests play a parser that misbehaves
  */
-export function spawnParser(folder: string, heapMb: number, entry = entryOfParsers): ChildProcess {
+export function spawnParser(folder: string, heapMb: number, lane: Lane, entry = entryOfParsers): ChildProcess {
   const readable = [folder, built, join(built, '../package.json'), dirname(entry), ...dependencies()];
   const node = [
     process.execPath,
@@ -35,14 +37,14 @@ export function spawnParser(folder: string, heapMb: number, entry = entryOfParse
   const stdio = ['pipe', 'ignore', 'pipe'] as ('pipe' | 'ignore')[];
   stdio[verdictPipe] = 'pipe';
   const child = spawn(command, rest, { cwd: folder, env: {}, stdio, windowsHide: true });
-  yieldToRequests(child);
+  lowerPriority(child, lane === 'slow' ? constants.priority.PRIORITY_LOW : constants.priority.PRIORITY_LOW - 4);
   return child;
 }
 
 /** Before it has threads of its own, which inherit this. Not everywhere allowed, and not needed to be correct. */
-function yieldToRequests(child: ChildProcess): void {
+function lowerPriority(child: ChildProcess, priority: number): void {
   try {
-    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW - 4);
+    if (child.pid !== undefined) setPriority(child.pid, priority);
   } catch {
     // it competes with requests on equal terms, then
   }

@@ -1,5 +1,6 @@
 import type { Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
+import type { Lane } from '../../knowledge/revisions.js';
 import type { Parsed } from './parse-protocol.js';
 import { ParserProcess, sweepLeftovers } from './parser-process.js';
 import type { TypeHint } from './media-types.js';
@@ -7,8 +8,8 @@ import type { TypeHint } from './media-types.js';
 export interface ParseOptions {
   /** Whose file it is, e.g. a tenant's id: no process reads files of two owners. */
   owner: string;
-  /** A `slow` one has a place that the others never take, and takes none of theirs. */
-  lane?: 'fast' | 'slow';
+  /** A `slow` one has a place that the others never take, takes none of theirs, and gives way to them. */
+  lane?: Lane;
   /** Processor time after which it is given up, where less than the whole time is granted. */
   patienceMs?: number;
   signal?: AbortSignal;
@@ -16,7 +17,7 @@ export interface ParseOptions {
   onPeak?: (peakMb: number) => void;
 }
 
-type Ordered = ParseOptions & { signal: AbortSignal };
+type Ordered = ParseOptions & { lane: Lane; signal: AbortSignal };
 
 // A process at rest holds some 100 MB.
 const IDLE_MS = 30_000;
@@ -31,7 +32,7 @@ export class ParserPool {
   private readonly reading = new Set<Promise<unknown>>();
   private readonly stop = new AbortController();
 
-  private readonly places: Record<'fast' | 'slow', Places>;
+  private readonly places: Record<Lane, Places>;
 
   /** @param entry see `spawnParser` */
   constructor(
@@ -77,11 +78,14 @@ export class ParserPool {
 
   private async inPlace(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
     const signal = AbortSignal.any([this.stop.signal, ...(options.signal ? [options.signal] : [])]);
-    const places = this.places[options.lane ?? 'fast'];
+    const lane = options.lane ?? 'fast';
+    const places = this.places[lane];
     await places.take();
     try {
       signal.throwIfAborted();
-      return await this.read(path, hint, { ...options, signal }, await this.takeIdle(options.owner));
+      // A priority that was lowered cannot be raised again, so each slow file has a process of its own.
+      const warm = lane === 'fast' ? await this.takeIdle(options.owner) : null;
+      return await this.read(path, hint, { ...options, lane, signal }, warm);
     } finally {
       places.leave();
     }
@@ -99,7 +103,7 @@ export class ParserPool {
   private async read(path: string, hint: TypeHint, options: Ordered, warm: ParserProcess | null): Promise<Parsed> {
     const { reuse, bounds, timeoutMs, ...limits } = this.settings;
     while (this.idle.length > 0 && this.idle.length + this.busy > this.settings.processes) await this.endOldest();
-    const process = warm ?? (await ParserProcess.start(limits, options.signal, this.entry));
+    const process = warm ?? (await ParserProcess.start(limits, options.lane, options.signal, this.entry));
     try {
       const { patienceMs = Infinity } = options;
       const reply = await process.parse(path, { hint, bounds }, { timeoutMs, patienceMs }, options.signal);
@@ -112,7 +116,8 @@ export class ParserPool {
       throw error;
     } finally {
       options.onPeak?.(process.peakMb);
-      if (process.reusable && process.served < reuse && !this.stop.signal.aborted) this.rest(process, options.owner);
+      const again = options.lane === 'fast' && process.reusable && process.served < reuse;
+      if (again && !this.stop.signal.aborted) this.rest(process, options.owner);
       else await process.end();
     }
   }

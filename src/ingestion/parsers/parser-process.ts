@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { PermanentFailure } from '../../errors.js';
+import type { Lane } from '../../knowledge/revisions.js';
 import {
   inputFile,
   type ParseReply,
@@ -91,10 +92,10 @@ export class ParserProcess {
    * @param entry see {@link spawnParser}
    * @throws Error when it did not start, which is no fault of any file
    */
-  static async start(limits: MemoryLimits, signal: AbortSignal, entry?: string): Promise<ParserProcess> {
+  static async start(limits: MemoryLimits, lane: Lane, signal: AbortSignal, entry?: string): Promise<ParserProcess> {
     signal.throwIfAborted();
     const folder = await mkdtemp(join(tmpdir(), `lectern-parse-${process.pid}-`));
-    const started = new ParserProcess(folder, spawnParser(folder, limits.heapMb, entry), limits);
+    const started = new ParserProcess(folder, spawnParser(folder, limits.heapMb, lane, entry), limits);
     const giveUp = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
     const kill = () => started.child.kill('SIGKILL');
     giveUp.addEventListener('abort', kill);
