@@ -65,6 +65,14 @@ describe('a process that reads several files', () => {
     expect(await told('pid', 'another')).not.toBe(first);
   });
 
+  it('has another one waiting, in its long run, for whoever comes next', async () => {
+    for (let count = 0; count < 10; count++) await told('pid');
+    await vi.waitFor(() => expect(pool['idle']).toHaveLength(2));
+    const before = (await folders()).sort();
+    expect(await told('count', 'another')).toBe('0');
+    expect((await folders()).sort()).toEqual(before);
+  });
+
   it('is replaced after so many files', async () => {
     await pool.close();
     pool = makePool({ reuse: 2 });

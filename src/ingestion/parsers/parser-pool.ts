@@ -21,6 +21,9 @@ type Ordered = ParseOptions & { lane: Lane; signal: AbortSignal };
 
 // A process at rest holds some 100 MB.
 const IDLE_MS = 30_000;
+// Starting one costs half a second of a processor, and several while others read. After so many files of one process there is
+// work for long, behind which another owner's file should not wait for that as well.
+const SPARE_FROM = 10;
 
 /**
  * Reads untrusted files in processes that can be killed. They stay warm between files (starting one costs more than most
@@ -28,8 +31,10 @@ const IDLE_MS = 30_000;
  * them, this process only sees a rejected promise.
  */
 export class ParserPool {
-  private readonly idle: { owner: string; process: ParserProcess; rest: NodeJS.Timeout }[] = [];
-  private readonly reading = new Set<Promise<unknown>>();
+  /** Of no owner: a spare one, that has read nothing yet. */
+  private readonly idle: { owner: string | null; process: ParserProcess; rest: NodeJS.Timeout }[] = [];
+  private startingSpare = false;
+  private readonly working = new Set<Promise<unknown>>();
   private readonly stop = new AbortController();
 
   private readonly places: Record<Lane, Places>;
@@ -50,21 +55,17 @@ export class ParserPool {
    * Throws `PermanentFailure`: what `sniff` and the parsers throw, and `parser_timeout`, `parser_memory`,
    * `parser_crashed`. Any other error is no fault of the file.
    */
-  async parse(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
+  parse(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
     const reading = this.inPlace(path, hint, options);
-    this.reading.add(reading);
-    try {
-      return await reading;
-    } finally {
-      this.reading.delete(reading);
-    }
+    this.track(reading);
+    return reading;
   }
 
   /** Ends every process; what is being read is rejected with a reason that is no fault of the file. */
   async close(): Promise<void> {
     this.stop.abort(new Error('the parsers are closing'));
     await Promise.all(this.idle.splice(0).map(({ process }) => process.end()));
-    await Promise.allSettled(this.reading);
+    await Promise.allSettled(this.working);
   }
 
   /** After the workers have ended, whose files are still being read until then. */
@@ -88,11 +89,35 @@ export class ParserPool {
       return await this.read(path, hint, { ...options, lane, signal }, warm);
     } finally {
       places.leave();
+      if (this.idle.some(({ process }) => process.served >= SPARE_FROM)) this.track(this.startSpare());
+    }
+  }
+
+  private track(work: Promise<unknown>): void {
+    this.working.add(work);
+    void work.finally(() => this.working.delete(work)).catch(() => undefined);
+  }
+
+  /** Where there is room for one. */
+  private async startSpare(): Promise<void> {
+    const { processes, heapMb, rssMb } = this.settings;
+    if (this.startingSpare || this.idle.some(({ owner }) => owner === null)) return;
+    if (this.idle.length + this.busy >= processes) return;
+    this.startingSpare = true;
+    try {
+      const spare = await ParserProcess.start({ heapMb, rssMb }, 'fast', this.stop.signal, this.entry);
+      if (this.stop.signal.aborted) await spare.end();
+      else this.rest(spare, null);
+    } catch {
+      // whoever needs one starts it, and hears why it does not start
+    } finally {
+      this.startingSpare = false;
     }
   }
 
   private async takeIdle(owner: string): Promise<ParserProcess | null> {
-    const at = this.idle.findLastIndex((candidate) => candidate.owner === owner);
+    const own = this.idle.findLastIndex((candidate) => candidate.owner === owner);
+    const at = own < 0 ? this.idle.findIndex((candidate) => candidate.owner === null) : own;
     const [found] = at < 0 ? [] : this.idle.splice(at, 1);
     clearTimeout(found?.rest);
     if (found?.process.reusable) return found.process;
@@ -112,7 +137,7 @@ export class ParserPool {
       throw new PermanentFailure(code, message, retryable);
     } catch (error) {
       // What an earlier file left in a process must not fail this one.
-      if (warm && isTheProcess(error)) return await this.read(path, hint, options, null);
+      if (process.served > 0 && isTheProcess(error)) return await this.read(path, hint, options, null);
       throw error;
     } finally {
       options.onPeak?.(process.peakMb);
@@ -122,7 +147,7 @@ export class ParserPool {
     }
   }
 
-  private rest(process: ParserProcess, owner: string): void {
+  private rest(process: ParserProcess, owner: string | null): void {
     const entry = { owner, process, rest: setTimeout(() => void this.endIdle(process), IDLE_MS).unref() };
     this.idle.push(entry);
   }
