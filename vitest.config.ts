@@ -25,7 +25,7 @@ const suite = (name: string, timeout: number) => ({
     // One import of the service for all files of a worker, which takes a second each: but not where its state is broken, nor
     // where a test defines jobs of its own, which no other service handles.
     isolate: name !== 'service' && name !== 'unit',
-    ...(name === 'service' ? { globalSetup: 'test/template.setup.ts' } : {}),
+    ...(name === 'unit' ? {} : { globalSetup: 'test/template.setup.ts' }),
   },
 });
 
