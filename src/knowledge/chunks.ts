@@ -24,6 +24,10 @@ export interface Passage {
   text: string;
 }
 
+/** What a passage is read by from a chunk `c`. */
+export const passageColumns =
+  'c.ordinal, c.section, c.page, c.start_offset as start, c.end_offset as "end", c.lead, c.text';
+
 const contextOf = ({ section, lead }: Passage): string[] => [...section, ...(lead?.split('\n') ?? [])];
 
 /**

@@ -4,6 +4,7 @@ import { ApiError, invalidField, notFound } from '../errors.js';
 import { BlobStore } from '../platform/blobs.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { readId, showId } from '../platform/ids.js';
+import { type Passage, passageColumns } from './chunks.js';
 import { type DocumentRow, openDocument } from './documents.js';
 import { openBase } from './knowledge-bases.js';
 
@@ -15,17 +16,6 @@ interface RevisionRow {
   content_hash: string;
   text: string | null;
   pages: { page: number; start: number; end: number }[] | null;
-}
-
-interface ChunkRow {
-  id: string;
-  ordinal: number;
-  section: string[];
-  page: number | null;
-  start_offset: number;
-  end_offset: number;
-  lead: string | null;
-  text: string;
 }
 
 /** What a document says: its stored text, into which every offset of a chunk or citation points, and its chunks. */
@@ -66,23 +56,16 @@ export class Content {
       const document = await openDocument(tx, principal, baseId, id);
       const parameters: unknown[] = [baseId, activeVersion, document.id, after, query.limit + 1];
       const visible = visibleTo(principal, parameters);
-      const rows = await tx.rows<ChunkRow>(
-        `select c.id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.lead, c.text
+      const rows = await tx.rows<{ id: string } & Passage>(
+        `select c.id, ${passageColumns}
          from version v join chunk c on c.index_id = v.index_id join document d on d.id = c.document_id
          where v.knowledge_base_id = $1 and v.number = $2 and c.document_id = $3 and c.visible @> v.number and c.ordinal > $4 and ${visible}
          order by c.ordinal limit $5`,
         parameters,
       );
-      const data = rows.slice(0, query.limit).map((row) => ({
-        id: showId('chk', row.id),
-        ordinal: row.ordinal,
-        section: row.section,
-        page: row.page,
-        start: row.start_offset,
-        end: row.end_offset,
-        lead: row.lead,
-        text: row.text,
-      }));
+      const data = rows
+        .slice(0, query.limit)
+        .map(({ id: chunk, ...passage }) => ({ id: showId('chk', chunk), ...passage }));
       return { data, nextCursor: rows.length > query.limit ? String(data.at(-1)?.ordinal) : null };
     });
   }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { mapInSlices } from '../platform/slices.js';
-import { inContext, type Passage } from './chunks.js';
+import { inContext, type Passage, passageColumns } from './chunks.js';
 import { type PackedSegment, packSegment } from './posting-format.js';
 import { type LeasedRevision, Revisions } from './revisions.js';
 import { terms } from './terms.js';
@@ -54,7 +54,7 @@ export class Postings {
   async rebuild(scope: TenantScope, indexId: number, revisionId: string): Promise<void> {
     const stored = await this.database.as(scope, (tx) =>
       tx.rows<Passage & { document_id: string; language: string | null }>(
-        `select c.document_id, c.ordinal, c.section, c.page, c.start_offset as start, c.end_offset as "end", c.lead, c.text, r.language
+        `select c.document_id, ${passageColumns}, r.language
          from chunk c join revision r on r.id = c.revision_id where c.index_id = $1 and c.revision_id = $2 order by c.ordinal`,
         [indexId, revisionId],
       ),

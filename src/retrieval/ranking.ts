@@ -1,3 +1,4 @@
+import { type Passage, passageColumns } from '../knowledge/chunks.js';
 import type { Transaction } from '../platform/database.js';
 import { type AskedTerm, askedTerms } from './asked-terms.js';
 import { fuse, type Fused } from './fusion.js';
@@ -24,7 +25,7 @@ export interface Ranked extends Fused {
   semantic: number | null;
 }
 
-export interface RankedRow extends Ranked {
+export interface RankedRow extends Ranked, Passage {
   chunk_id: string;
   document_id: string;
   external_id: string | null;
@@ -34,13 +35,6 @@ export interface RankedRow extends Ranked {
   metadata: Record<string, unknown>;
   fresh_at: Date;
   revision_id: string;
-  ordinal: number;
-  section: string[];
-  page: number | null;
-  start_offset: number;
-  end_offset: number;
-  lead: string | null;
-  text: string;
 }
 
 /** The best passages as rows, and everything the legs found, best first. */
@@ -107,7 +101,7 @@ async function read(tx: Transaction, permitted: Permitted, best: Ranked[]): Prom
   const rows = await tx.rows<Omit<RankedRow, keyof Ranked>>(
     `select c.id as chunk_id, d.id as document_id, d.external_id, d.title, d.source_url,
        d.source_updated_at, d.metadata, coalesce(d.source_updated_at, d.updated_at) as fresh_at,
-       c.revision_id, c.ordinal, c.section, c.page, c.start_offset, c.end_offset, c.lead, c.text
+       c.revision_id, ${passageColumns}
      from chunk c join document d on d.id = c.document_id
      where c.index_id = ${permitted.indexId} and c.id = any(${ids}) and c.visible @> ${permitted.version} and ${permitted.condition}`,
     parameters,

@@ -1,9 +1,10 @@
+import type { Passage } from '../knowledge/chunks.js';
 import { showId } from '../platform/ids.js';
 import type { ArrangedRow } from './arrange.js';
 import type { Neighbours } from './neighbours.js';
 
 /** One passage that the caller may see, with its place in the stored text of its revision. */
-export interface SearchResult {
+export interface SearchResult extends Omit<Passage, 'ordinal'> {
   document: {
     id: string;
     externalId: string | null;
@@ -13,13 +14,6 @@ export interface SearchResult {
     metadata: Record<string, unknown>;
   };
   revision: string;
-  section: string[];
-  page: number | null;
-  start: number;
-  end: number;
-  /** Caption and header of the table that the text goes on with; no part of the text, and never quoted. */
-  lead: string | null;
-  text: string;
   /** Where asked for: the text of the passages beside this one. Citations quote the passage's own text only. */
   before?: string;
   after?: string;
@@ -66,8 +60,8 @@ export function toResult(row: ArrangedRow, neighbours: Neighbours | null, explai
     revision: showId('rev', row.revision_id),
     section: row.section,
     page: row.page,
-    start: row.start_offset,
-    end: row.end_offset,
+    start: row.start,
+    end: row.end,
     lead: row.lead,
     text: row.text,
     ...neighbours,
