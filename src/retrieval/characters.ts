@@ -45,38 +45,75 @@ export function gramStatistics(texts: readonly string[]): GramStatistics {
   return { texts: texts.length, holding };
 }
 
+/** The grams of a text, counted: what is compared of it, whatever is asked. */
+export interface GramProfile {
+  /** How many, repeated ones included. */
+  length: number;
+  /** An open hash table, by the lower half of a gram's hash: the upper half of what stands there, */
+  tags: Uint16Array;
+  /** and how often it stands in the text, at most 255; 0: free. */
+  counts: Uint8Array;
+}
+
+let scratch = new Uint32Array(4096);
+
+export function gramProfile(text: string): GramProfile {
+  let length = 0;
+  forEachGram(text, (gram) => {
+    if (length === scratch.length) {
+      const larger = new Uint32Array(2 * length);
+      larger.set(scratch);
+      scratch = larger;
+    }
+    scratch[length++] = gram;
+  });
+  // A fifth stays free at least, so that looking for what is not there ends soon.
+  const size = 2 ** Math.ceil(Math.log2(1.25 * length + 1));
+  const profile = { length, tags: new Uint16Array(size), counts: new Uint8Array(size) };
+  for (let at = 0; at < length; at++) {
+    const gram = scratch[at] ?? 0;
+    const place = placeIn(profile, gram);
+    profile.tags[place] = gram >>> 16;
+    profile.counts[place] = Math.min(255, (profile.counts[place] ?? 0) + 1);
+  }
+  return profile;
+}
+
+/** Where a gram stands, or would stand. */
+function placeIn({ tags, counts }: GramProfile, gram: number): number {
+  const last = tags.length - 1;
+  const tag = gram >>> 16;
+  let place = gram & last;
+  while (counts[place] !== 0 && tags[place] !== tag) place = (place + 1) & last;
+  return place;
+}
+
 /**
  * BM25 over character grams in place of words: "organisation", "organizational" and a typo have most of theirs in common.
  * Four letters within a word and its borders; two characters of what is written without spaces.
- * @returns a score for each text, in order
+ * @returns a score for each profile, in order
  */
-export function gramScores(question: string, texts: readonly string[], statistics: GramStatistics): number[] {
+export function gramScores(
+  question: string,
+  profiles: readonly GramProfile[],
+  statistics: GramStatistics,
+): Float64Array {
   const asked = new Map<number, number>();
   forEachGram(question, (gram) => void asked.set(gram, (asked.get(gram) ?? 0) + 1));
-  const grams = [...asked.keys()];
-  const index = new Map(grams.map((gram, at) => [gram, at]));
-  // Most grams of a text are not asked for: a look at one byte tells.
-  const maybe = new Uint8Array(1 << 16);
-  for (const gram of grams) maybe[gram & 0xffff] = 1;
-  const weights = grams.map((gram) => {
+  const grams = Uint32Array.from(asked.keys());
+  const weights = Float64Array.from(asked, ([gram, count]) => {
     const holding = statistics.holding[gram & (places - 1)] ?? 0;
-    return (asked.get(gram) ?? 0) * Math.log(1 + (statistics.texts - holding + 0.5) / (holding + 0.5));
+    return (k1 + 1) * count * Math.log(1 + (statistics.texts - holding + 0.5) / (holding + 0.5));
   });
-  const counted = texts.map((text) => {
-    const counts = new Float64Array(grams.length);
-    let length = 0;
-    forEachGram(text, (gram) => {
-      length += 1;
-      if (maybe[gram & 0xffff] === 0) return;
-      const at = index.get(gram);
-      if (at !== undefined) counts[at] = (counts[at] ?? 0) + 1;
-    });
-    return { counts, length };
-  });
-  const mean = counted.reduce((sum, { length }) => sum + length, 0) / texts.length || 1;
-  return counted.map(({ counts, length }) => {
-    const norm = k1 * (1 - b + (b * length) / mean);
-    return counts.reduce((sum, count, at) => sum + ((weights[at] ?? 0) * (k1 + 1) * count) / (count + norm), 0);
+  const mean = profiles.reduce((sum, { length }) => sum + length, 0) / profiles.length || 1;
+  return Float64Array.from(profiles, (profile) => {
+    const norm = k1 * (1 - b + (b * profile.length) / mean);
+    let score = 0;
+    for (let at = 0; at < grams.length; at++) {
+      const count = profile.counts[placeIn(profile, grams[at] ?? 0)] ?? 0;
+      if (count > 0) score += ((weights[at] ?? 0) * count) / (count + norm);
+    }
+    return score;
   });
 }
 

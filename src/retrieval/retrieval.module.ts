@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Letters } from './letters.js';
 import { LexicalLeg } from './lexical-leg.js';
 import { PermittedReader } from './permitted-passages.js';
 import { PostingCache } from './posting-cache.js';
@@ -7,7 +8,7 @@ import { SearchController } from './search.controller.js';
 
 @Module({
   controllers: [SearchController],
-  providers: [PostingCache, PermittedReader, LexicalLeg, Retrieval],
+  providers: [PostingCache, PermittedReader, Letters, LexicalLeg, Retrieval],
   exports: [Retrieval],
 })
 export class RetrievalModule {}

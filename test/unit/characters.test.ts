@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { gramScores, gramStatistics } from '../../src/retrieval/characters.js';
+import { gramProfile, gramScores, gramStatistics } from '../../src/retrieval/characters.js';
+
+const scoresOf = (question: string, texts: string[], sample = texts) => [
+  ...gramScores(question, texts.map(gramProfile), gramStatistics(sample)),
+];
 
 function best(question: string, texts: string[]): string | undefined {
-  const scores = gramScores(question, texts, gramStatistics(texts));
+  const scores = scoresOf(question, texts);
   return texts[scores.indexOf(Math.max(...scores))];
 }
 
@@ -23,12 +27,12 @@ describe('character grams', () => {
 
   it('what every text holds tells none from another', () => {
     const texts = ['common words red', 'common words blue', 'common words green'];
-    const scores = gramScores('common red', texts, gramStatistics(texts));
+    const scores = scoresOf('common red', texts);
     expect(scores[0]).toBeGreaterThan((scores[1] ?? 0) + 1);
     expect(Math.abs((scores[1] ?? 0) - (scores[2] ?? 0))).toBeLessThan(0.2);
   });
 
   it('a text without letters scores nothing', () => {
-    expect(gramScores('anything', ['', '—— …'], gramStatistics(['some words']))).toEqual([0, 0]);
+    expect(scoresOf('anything', ['', '—— …'], ['some words'])).toEqual([0, 0]);
   });
 });
