@@ -2,6 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
+// Marks are what Markdown takes its time for: a second for this much, which is far more than it gets.
+const tides = (hour: string) => `# Tides\n\n${'**a** _b_ `c` [d](e) | '.repeat(4_000)}\n\nThe tide is high at ${hour}.`;
+
 describe('a file that takes long to read', () => {
   let service: Service;
   let library: Library;
@@ -12,9 +15,6 @@ describe('a file that takes long to read', () => {
   });
   afterAll(() => service?.stop());
 
-  // Marks are what Markdown takes its time for: a second for this much, which is far more than it gets.
-  const dense = `# Tides\n\n${'**a** _b_ `c` [d](e) | '.repeat(4_000)}\n\nThe tide is high at noon.`;
-
   const laneOf = async (id: string) =>
     service
       .database()
@@ -22,27 +22,32 @@ describe('a file that takes long to read', () => {
         tx.row<{ lane: string }>('select lane from revision where document_id = $1', [id.replace('doc_', '')]),
       );
 
-  it('leaves its place, is read apart with all its time, and answers', async () => {
-    const short = await library.upload({ title: 'Short', content: 'The moon pulls the sea.' });
-    const { body } = await library.upload({ title: 'Dense', content: dense });
-    await service.settle();
-    expect(await laneOf(body.id)).toEqual({ lane: 'slow' });
-    expect(await library.get(body.id)).toMatchObject({ status: 'ready', error: null });
-    expect((await library.search('when is the tide high')).results[0]?.document.id).toBe(body.id);
-    expect(await library.get(short.body.id)).toMatchObject({ status: 'ready' });
+  const isReady = async (id: string) => (await library.get(id)).status === 'ready';
+
+  it('leaves its place and goes on in one of its own, and one more is read again later, with all its time', async () => {
+    const dense = ['noon', 'midnight'].map((hour) => library.upload({ title: `At ${hour}`, content: tides(hour) }));
+    const long = (await Promise.all(dense)).map(({ body }) => body.id);
+    const short = (await library.upload({ title: 'Short', content: 'The moon pulls the sea.' })).body.id;
+    await service.work();
+    await expect.poll(() => isReady(short), { timeout: 20_000 }).toBe(true);
+    for (const id of long) await expect.poll(() => isReady(id), { timeout: 40_000 }).toBe(true);
+    expect((await Promise.all(long.map(laneOf))).map((row) => row?.lane).toSorted()).toEqual(['fast', 'slow']);
+    expect((await library.search('when is the tide high at noon')).results[0]?.document.id).toBe(long[0]);
     const told = await service.call('GET', '/v1/events?limit=200');
-    const about = told.body.data.filter(({ data }: { data: { documentId: string } }) => data.documentId === body.id);
-    expect(about.map(({ type }: { type: string }) => type).toSorted()).toEqual([
-      'document.processing',
-      'document.queued',
-      'document.ready',
-    ]);
+    for (const id of long) {
+      const about = told.body.data.filter(({ data }: { data: { documentId: string } }) => data.documentId === id);
+      expect(about.map(({ type }: { type: string }) => type).toSorted()).toEqual([
+        'document.processing',
+        'document.queued',
+        'document.ready',
+      ]);
+    }
   });
 
   it('that makes more passages than are accepted fails by name', async () => {
     const content = Array.from({ length: 600 }, (_, at) => `# Part ${at}\n\nWords of part ${at}.`).join('\n\n');
     const { body } = await library.upload({ title: 'Parts', content });
-    await service.settle();
-    expect(await library.get(body.id)).toMatchObject({ status: 'failed', error: { code: 'chunk_limit' } });
+    const failed = { status: 'failed', error: { code: 'chunk_limit' } };
+    await expect.poll(() => library.get(body.id), { timeout: 20_000 }).toMatchObject(failed);
   });
 });

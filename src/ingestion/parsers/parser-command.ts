@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { realpathSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants, setPriority } from 'node:os';
 import { dirname, join, sep } from 'node:path';
@@ -37,17 +37,28 @@ export function spawnParser(folder: string, heapMb: number, lane: Lane, entry = 
   const stdio = ['pipe', 'ignore', 'pipe'] as ('pipe' | 'ignore')[];
   stdio[verdictPipe] = 'pipe';
   const child = spawn(command, rest, { cwd: folder, env: {}, stdio, windowsHide: true });
-  lowerPriority(child, lane === 'slow' ? constants.priority.PRIORITY_LOW : constants.priority.PRIORITY_LOW - 4);
+  lowerPriority(child, lane);
   return child;
 }
 
-/** Before it has threads of its own, which inherit this. Not everywhere allowed, and not needed to be correct. */
-function lowerPriority(child: ChildProcess, priority: number): void {
+/**
+ * Of all its threads: those it starts later inherit it. Not everywhere allowed, and not needed to be correct. What was
+ * lowered cannot be raised again.
+ */
+export function lowerPriority({ pid }: ChildProcess, lane: Lane): void {
+  if (pid === undefined) return;
+  const { PRIORITY_LOW } = constants.priority;
   try {
-    if (child.pid !== undefined) setPriority(child.pid, priority);
+    for (const thread of threadsOf(pid)) setPriority(thread, lane === 'slow' ? PRIORITY_LOW : PRIORITY_LOW - 4);
   } catch {
     // it competes with requests on equal terms, then
   }
+}
+
+/** Linux keeps a priority for each thread; elsewhere the process has one. */
+function threadsOf(pid: number): number[] {
+  const folder = `/proc/${pid}/task`;
+  return existsSync(folder) ? readdirSync(folder).map(Number) : [pid];
 }
 
 let namespace: string[] | null = null;

@@ -10,14 +10,17 @@ export interface ParseOptions {
   owner: string;
   /** A `slow` one has a place that the others never take, takes none of theirs, and gives way to them. */
   lane?: Lane;
-  /** Processor time after which it is given up, where less than the whole time is granted. */
+  /**
+   * Processor time after which it leaves its place, where less than the whole time is granted: it goes on in the slow
+   * one's if that is free, and is given up otherwise.
+   */
   patienceMs?: number;
   signal?: AbortSignal;
   /** Is told the largest resident size of the process meanwhile, in MiB, however it ended; 0 where the system does not say. */
   onPeak?: (peakMb: number) => void;
 }
 
-type Ordered = ParseOptions & { lane: Lane; signal: AbortSignal };
+type Ordered = ParseOptions & { lane: Lane; signal: AbortSignal; mayGoOn: () => boolean };
 
 // A process at rest holds some 100 MB.
 const IDLE_MS = 30_000;
@@ -80,15 +83,21 @@ export class ParserPool {
   private async inPlace(path: string, hint: TypeHint, options: ParseOptions): Promise<Parsed> {
     const signal = AbortSignal.any([this.stop.signal, ...(options.signal ? [options.signal] : [])]);
     const lane = options.lane ?? 'fast';
-    const places = this.places[lane];
-    await places.take();
+    let place = this.places[lane];
+    await place.take();
+    const mayGoOn = () => {
+      if (!this.places.slow.takeFree()) return false;
+      place.leave();
+      place = this.places.slow;
+      return true;
+    };
     try {
       signal.throwIfAborted();
       // A priority that was lowered cannot be raised again, so each slow file has a process of its own.
       const warm = lane === 'fast' ? await this.takeIdle(options.owner) : null;
-      return await this.read(path, hint, { ...options, lane, signal }, warm);
+      return await this.read(path, hint, { ...options, lane, signal, mayGoOn }, warm);
     } finally {
-      places.leave();
+      place.leave();
       if (this.idle.some(({ process }) => process.served >= SPARE_FROM)) this.track(this.startSpare());
     }
   }
@@ -130,8 +139,8 @@ export class ParserPool {
     while (this.idle.length > 0 && this.idle.length + this.busy > this.settings.processes) await this.endOldest();
     const process = warm ?? (await ParserProcess.start(limits, options.lane, options.signal, this.entry));
     try {
-      const { patienceMs = Infinity } = options;
-      const reply = await process.parse(path, { hint, bounds }, { timeoutMs, patienceMs }, options.signal);
+      const { patienceMs = Infinity, mayGoOn } = options;
+      const reply = await process.parse(path, { hint, bounds }, { timeoutMs, patienceMs, mayGoOn }, options.signal);
       if (!('failure' in reply)) return reply;
       const { code, message, retryable } = reply.failure;
       throw new PermanentFailure(code, message, retryable);
@@ -173,8 +182,14 @@ class Places {
   constructor(private readonly most: number) {}
 
   async take(): Promise<void> {
-    if (this.taken < this.most) this.taken += 1;
-    else await new Promise<void>((done) => this.waiting.push(done));
+    if (!this.takeFree()) await new Promise<void>((done) => this.waiting.push(done));
+  }
+
+  /** @returns whether there was one to be had at once */
+  takeFree(): boolean {
+    if (this.taken === this.most) return false;
+    this.taken += 1;
+    return true;
   }
 
   leave(): void {

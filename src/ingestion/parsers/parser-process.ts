@@ -14,7 +14,7 @@ import {
   type Verdict,
   verdictPipe,
 } from './parse-protocol.js';
-import { spawnParser } from './parser-command.js';
+import { lowerPriority, spawnParser } from './parser-command.js';
 
 /** Budget of one process: V8 heap and resident memory in MiB. */
 export interface MemoryLimits {
@@ -42,6 +42,8 @@ export interface TimeLimits {
    * and for what only waits, of time.
    */
   patienceMs: number;
+  /** Asked once, when patience is over: whether it may go on, at a lower priority and with all of `timeoutMs`. */
+  mayGoOn: () => boolean;
 }
 
 const tooBig = () =>
@@ -58,8 +60,6 @@ export class ParserProcess {
   served = 0;
   /** Largest resident size during the last parse, in MiB; 0 where the system does not tell. */
   peakMb = 0;
-  /** Processor time used by what was read before, in ms. */
-  private usedMs = 0;
   private fit = true;
   private complaint = '';
   private readonly ended: Promise<number | string>;
@@ -124,14 +124,13 @@ export class ParserProcess {
     };
     const onAbort = () => kill(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
-    const told = await this.processorMs();
-    this.usedMs = told ?? 0;
-    const wallMs = told === null ? limits.patienceMs : limits.patienceMs * WAITING;
-    const deadline = setTimeout(() => kill(tooSlow()), Math.min(limits.timeoutMs, wallMs));
-    const watch = setInterval(() => {
-      void this.weigh(kill);
-      void this.time(limits.patienceMs, kill);
-    }, WATCH_EVERY_MS);
+    const deadline = setTimeout(() => kill(tooSlow()), limits.timeoutMs);
+    const impatient = await this.patience(limits);
+    const look = async () => {
+      await this.weigh(kill);
+      if ((await impatient()) && !this.goesOn(limits)) kill(tooSlow());
+    };
+    const watch = setInterval(() => void look(), WATCH_EVERY_MS);
     try {
       signal.throwIfAborted();
       await this.lay(path);
@@ -188,9 +187,26 @@ export class ParserProcess {
     if (this.peakMb > this.limits.rssMb && this.child.exitCode === null) kill(tooBig());
   }
 
-  private async time(patienceMs: number, kill: (why: unknown) => void): Promise<void> {
-    const nowMs = await this.processorMs();
-    if (nowMs !== null && nowMs - this.usedMs > patienceMs && this.child.exitCode === null) kill(tooSlow());
+  /** @returns what says, once, that the file has had its share of time */
+  private async patience({ patienceMs }: TimeLimits): Promise<() => Promise<boolean>> {
+    const began = performance.now();
+    const usedMs = await this.processorMs();
+    const wallMs = usedMs === null ? patienceMs : patienceMs * WAITING;
+    let told = false;
+    return async () => {
+      if (told) return false;
+      const nowMs = await this.processorMs();
+      const over = performance.now() - began > wallMs || (nowMs ?? 0) - (usedMs ?? 0) > patienceMs;
+      if (told || !over || this.child.exitCode !== null) return false;
+      return (told = true);
+    };
+  }
+
+  private goesOn({ mayGoOn }: TimeLimits): boolean {
+    if (!mayGoOn()) return false;
+    this.fit = false; // a priority that was lowered cannot be raised again
+    lowerPriority(this.child, 'slow');
+    return true;
   }
 
   /** Processor time of all its threads since it started, or null where the system does not tell. */
