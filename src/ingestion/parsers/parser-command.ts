@@ -5,6 +5,7 @@ import { constants, setPriority } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Lane } from '../../knowledge/revisions.js';
+import type { LaunchOrder } from './launch-protocol.js';
 import { verdictPipe } from './parse-protocol.js';
 
 const built = fileURLToPath(new URL('../../', import.meta.url));
@@ -19,9 +20,8 @@ const permission = process.allowedNodeEnvironmentFlags.has('--permission')
  * Starts a parser process in `folder`: with an empty environment, a capped heap, reading its own folder and the code,
  * writing its own folder, starting nothing, loading no native code, and giving way to whatever serves requests; a slow
  * one gives way to the other parsers too.
- * @param entry another program that speaks the protocol: tests play a parser that misbehaves
  */
-export function spawnParser(folder: string, heapMb: number, lane: Lane, entry = entryOfParsers): ChildProcess {
+export function spawnParser({ folder, heapMb, lane, entry = entryOfParsers }: LaunchOrder): ChildProcess {
   const readable = [folder, built, join(built, '../package.json'), dirname(entry), ...dependencies()];
   const node = [
     process.execPath,
@@ -37,7 +37,7 @@ export function spawnParser(folder: string, heapMb: number, lane: Lane, entry = 
   const stdio = ['pipe', 'ignore', 'pipe'] as ('pipe' | 'ignore')[];
   stdio[verdictPipe] = 'pipe';
   const child = spawn(command, rest, { cwd: folder, env: {}, stdio, windowsHide: true });
-  lowerPriority(child, lane);
+  if (child.pid !== undefined) lowerPriority(child.pid, lane);
   return child;
 }
 
@@ -45,8 +45,7 @@ export function spawnParser(folder: string, heapMb: number, lane: Lane, entry = 
  * Of all its threads: those it starts later inherit it. Not everywhere allowed, and not needed to be correct. What was
  * lowered cannot be raised again.
  */
-export function lowerPriority({ pid }: ChildProcess, lane: Lane): void {
-  if (pid === undefined) return;
+export function lowerPriority(pid: number, lane: Lane): void {
   const { PRIORITY_LOW } = constants.priority;
   try {
     for (const thread of threadsOf(pid)) setPriority(thread, lane === 'slow' ? PRIORITY_LOW : PRIORITY_LOW - 4);

@@ -2,6 +2,7 @@ import type { Config } from '../../config.js';
 import { PermanentFailure } from '../../errors.js';
 import type { Lane } from '../../knowledge/revisions.js';
 import type { Parsed } from './parse-protocol.js';
+import { Launcher } from './launcher.js';
 import { ParserProcess, sweepLeftovers } from './parser-process.js';
 import type { TypeHint } from './media-types.js';
 
@@ -39,6 +40,7 @@ export class ParserPool {
   private startingSpare = false;
   private readonly working = new Set<Promise<unknown>>();
   private readonly stop = new AbortController();
+  private readonly launcher = new Launcher();
 
   private readonly places: Record<Lane, Places>;
 
@@ -69,6 +71,7 @@ export class ParserPool {
     this.stop.abort(new Error('the parsers are closing'));
     await Promise.all(this.idle.splice(0).map(({ process }) => process.end()));
     await Promise.allSettled(this.working);
+    await this.launcher.close();
   }
 
   /** After the workers have ended, whose files are still being read until then. */
@@ -109,12 +112,11 @@ export class ParserPool {
 
   /** Where there is room for one. */
   private async startSpare(): Promise<void> {
-    const { processes, heapMb, rssMb } = this.settings;
     if (this.startingSpare || this.idle.some(({ owner }) => owner === null)) return;
-    if (this.idle.length + this.busy >= processes) return;
+    if (this.idle.length + this.busy >= this.settings.processes) return;
     this.startingSpare = true;
     try {
-      const spare = await ParserProcess.start({ heapMb, rssMb }, 'fast', this.stop.signal, this.entry);
+      const spare = await this.start('fast', this.stop.signal);
       if (this.stop.signal.aborted) await spare.end();
       else this.rest(spare, null);
     } catch {
@@ -122,6 +124,11 @@ export class ParserPool {
     } finally {
       this.startingSpare = false;
     }
+  }
+
+  private start(lane: Lane, signal: AbortSignal): Promise<ParserProcess> {
+    const { heapMb, rssMb } = this.settings;
+    return ParserProcess.start(this.launcher, { heapMb, rssMb, lane, entry: this.entry }, signal);
   }
 
   private async takeIdle(owner: string): Promise<ParserProcess | null> {
@@ -135,9 +142,9 @@ export class ParserPool {
   }
 
   private async read(path: string, hint: TypeHint, options: Ordered, warm: ParserProcess | null): Promise<Parsed> {
-    const { reuse, bounds, timeoutMs, ...limits } = this.settings;
+    const { reuse, bounds, timeoutMs } = this.settings;
     while (this.idle.length > 0 && this.idle.length + this.busy > this.settings.processes) await this.endOldest();
-    const process = warm ?? (await ParserProcess.start(limits, options.lane, options.signal, this.entry));
+    const process = warm ?? (await this.start(options.lane, options.signal));
     try {
       const { patienceMs = Infinity, mayGoOn } = options;
       const reply = await process.parse(path, { hint, bounds }, { timeoutMs, patienceMs, mayGoOn }, options.signal);

@@ -1,26 +1,11 @@
-import type { ChildProcess } from 'node:child_process';
 import { copyFile, lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface, type Interface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { PermanentFailure } from '../../errors.js';
-import type { Lane } from '../../knowledge/revisions.js';
-import {
-  inputFile,
-  type ParseReply,
-  type ParseRequest,
-  resultFile,
-  type Verdict,
-  verdictPipe,
-} from './parse-protocol.js';
-import { lowerPriority, spawnParser } from './parser-command.js';
-
-/** Budget of one process: V8 heap and resident memory in MiB. */
-export interface MemoryLimits {
-  heapMb: number;
-  rssMb: number;
-}
+import type { Ending, LaunchOrder } from './launch-protocol.js';
+import { type Launched, type Launcher, launcherEnded } from './launcher.js';
+import { inputFile, type ParseReply, type ParseRequest, resultFile, type Verdict } from './parse-protocol.js';
+import { lowerPriority } from './parser-command.js';
 
 const WATCH_EVERY_MS = 100;
 const START_MS = 60_000;
@@ -32,8 +17,9 @@ const WAITING = 5;
 const REPLY_BYTES_PER_CHAR = 6;
 const FOLDER = /^lectern-parse-(\d+)-/;
 
-export const tooSlow = () =>
+const tooSlow = () =>
   new PermanentFailure('parser_timeout', 'Reading the file took longer than is allowed: split or simplify it.');
+
 /** How long one file may be read. */
 export interface TimeLimits {
   timeoutMs: number;
@@ -49,11 +35,6 @@ export interface TimeLimits {
 const tooBig = () =>
   new PermanentFailure('parser_memory', 'Reading the file took more memory than is allowed: split or simplify it.');
 
-const living = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of living) child.kill('SIGKILL');
-});
-
 /** One parser process and its working directory. It reads one file at a time, until it is spent. */
 export class ParserProcess {
   /** How many files it has read. */
@@ -61,50 +42,39 @@ export class ParserProcess {
   /** Largest resident size during the last parse, in MiB; 0 where the system does not tell. */
   peakMb = 0;
   private fit = true;
-  private complaint = '';
-  private readonly ended: Promise<number | string>;
-  private readonly verdicts: Interface;
 
   private constructor(
     private readonly folder: string,
-    private readonly child: ChildProcess,
-    private readonly limits: MemoryLimits,
+    private readonly child: Launched,
+    private readonly rssMb: number,
   ) {
-    living.add(child);
-    child.stdin?.on('error', () => {}); // it died before it read its request: the exit tells why
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.complaint = (this.complaint + text).slice(-8_000);
-    });
-    this.verdicts = createInterface({ input: child.stdio[verdictPipe] as Readable });
-    this.ended = new Promise((done) => {
-      const end = (how: number | string) => {
-        this.fit = false;
-        living.delete(child);
-        done(how);
-      };
-      child.once('error', (error) => end(error.message));
-      child.once('close', (code, signal) => end(code ?? signal ?? 'unknown'));
-    });
+    void child.ended.then(() => (this.fit = false));
   }
 
   /**
    * A process that has loaded its libraries, so that no file pays for that.
-   * @param entry see {@link spawnParser}
+   * @param order `rssMb`: how much resident memory it may have, in MiB
    * @throws Error when it did not start, which is no fault of any file
    */
-  static async start(limits: MemoryLimits, lane: Lane, signal: AbortSignal, entry?: string): Promise<ParserProcess> {
+  static async start(
+    launcher: Launcher,
+    { rssMb, ...order }: Omit<LaunchOrder, 'folder'> & { rssMb: number },
+    signal: AbortSignal,
+  ): Promise<ParserProcess> {
     signal.throwIfAborted();
     const folder = await mkdtemp(join(tmpdir(), `lectern-parse-${process.pid}-`));
-    const started = new ParserProcess(folder, spawnParser(folder, limits.heapMb, lane, entry), limits);
+    const child = launcher.start({ folder, ...order });
+    const started = new ParserProcess(folder, child, rssMb);
     const giveUp = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
-    const kill = () => started.child.kill('SIGKILL');
+    const kill = () => child.kill();
     giveUp.addEventListener('abort', kill);
-    const verdict = await started.nextVerdict();
+    const verdict = await child.nextVerdict();
     giveUp.removeEventListener('abort', kill);
     if (verdict !== null) return started;
     await started.end();
     signal.throwIfAborted();
-    throw new Error(`a parser process did not start: ${await started.ended} ${started.complaint.slice(-1_000)}`);
+    const { how, complaint } = await child.ended;
+    throw new Error(`a parser process did not start: ${how} ${complaint.slice(-1_000)}`);
   }
 
   /** Whether it may read another file: alive, unchanged by what it has read, and not grown. */
@@ -120,7 +90,7 @@ export class ParserProcess {
     let reason: unknown = null;
     const kill = (why: unknown) => {
       reason ??= why;
-      this.child.kill('SIGKILL');
+      this.child.kill();
     };
     const onAbort = () => kill(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -136,11 +106,11 @@ export class ParserProcess {
       await this.lay(path);
       const verdict = await this.ask(request);
       await this.weigh(() => undefined);
-      if (verdict === null) throw reason ?? crashed(await this.ended, this.complaint);
+      if (verdict === null) throw reason ?? crashed(await this.child.ended);
       const reply = await this.readReply(request.bounds.textChars);
       this.served += 1;
       // What one file leaves behind must not count against the next one.
-      if (verdict === 'spent' || this.peakMb > this.limits.rssMb / 2) this.fit = false;
+      if (verdict !== ('ready' satisfies Verdict) || this.peakMb > this.rssMb / 2) this.fit = false;
       return reply;
     } catch (error) {
       this.fit = false;
@@ -155,8 +125,8 @@ export class ParserProcess {
   /** Kills it, if it lives, and removes its folder. */
   async end(): Promise<void> {
     this.fit = false;
-    this.child.kill('SIGKILL');
-    await this.ended;
+    this.child.kill();
+    await this.child.ended;
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
@@ -169,14 +139,9 @@ export class ParserProcess {
   }
 
   /** @returns what the process says of itself after its reply, or null when it ended without one */
-  private ask(request: ParseRequest): Promise<Verdict | null> {
-    this.child.stdin?.write(`${JSON.stringify(request)}\n`);
-    return this.nextVerdict();
-  }
-
-  private nextVerdict(): Promise<Verdict | null> {
-    const verdict = new Promise<Verdict>((done) => this.verdicts.once('line', (line) => done(line as Verdict)));
-    return Promise.race([verdict, this.ended.then(() => null)]);
+  private ask(request: ParseRequest): Promise<string | null> {
+    this.child.write(JSON.stringify(request));
+    return this.child.nextVerdict();
   }
 
   /** Heap limits do not count Buffers, so the process is weighed as the system sees it (Linux; elsewhere only the heap counts). */
@@ -184,7 +149,7 @@ export class ParserProcess {
     const status = await readFile(`/proc/${this.child.pid}/status`, 'latin1').catch(() => '');
     const kib = Number(/^VmHWM:\s*(\d+) kB/m.exec(status)?.[1] ?? 0);
     this.peakMb = Math.max(this.peakMb, Math.round(kib / 1024));
-    if (this.peakMb > this.limits.rssMb && this.child.exitCode === null) kill(tooBig());
+    if (this.peakMb > this.rssMb && !this.child.over) kill(tooBig());
   }
 
   /** @returns what says, once, that the file has had its share of time */
@@ -197,7 +162,7 @@ export class ParserProcess {
       if (told) return false;
       const nowMs = await this.processorMs();
       const over = performance.now() - began > wallMs || (nowMs ?? 0) - (usedMs ?? 0) > patienceMs;
-      if (told || !over || this.child.exitCode !== null) return false;
+      if (told || !over || this.child.over) return false;
       return (told = true);
     };
   }
@@ -205,7 +170,7 @@ export class ParserProcess {
   private goesOn({ mayGoOn }: TimeLimits): boolean {
     if (!mayGoOn()) return false;
     this.fit = false; // a priority that was lowered cannot be raised again
-    lowerPriority(this.child, 'slow');
+    lowerPriority(this.child.pid, 'slow');
     return true;
   }
 
@@ -229,7 +194,8 @@ export class ParserProcess {
   }
 }
 
-function crashed(how: number | string, complaint: string): PermanentFailure {
+function crashed({ how, complaint }: Ending): Error {
+  if (how === launcherEnded) return new Error(how); // another file's doing, if any's
   // V8 aborts the process when its heap is full: that is the file's doing, and the next attempt would end the same.
   if (/heap out of memory|Allocation failed|out of memory/i.test(complaint)) return tooBig();
   const cause = new Error(`parser process ended with ${how}: ${complaint.slice(-1_000)}`);
