@@ -1,6 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { record } from '../events/outbox.js';
 import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
+import {
+  documentsBetween,
+  recordChanges,
+  revisionsShown,
+  statsAfter,
+  type VersionChange,
+  type VersionStats,
+} from '../knowledge/version-changes.js';
 import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
@@ -9,11 +17,12 @@ interface Base {
   active_version: number;
   last_version: number;
   index_id: number | null;
+  stats: VersionStats;
 }
 
-interface Change {
+/** What is pending of a document: a staged revision to show, or none to show any more. */
+interface Wish {
   document_id: string;
-  kind: 'publish' | 'unpublish';
   revision_id: string | null;
   index_id: number | null;
 }
@@ -31,16 +40,18 @@ export class Publishing {
     await this.database.as(scope, async (tx) => {
       const base = await lockBase(tx, knowledgeBaseId);
       if (!base) return;
-      const changes = await takePending(tx, knowledgeBaseId);
-      if (changes.length === 0) return;
+      const wishes = await takePending(tx, knowledgeBaseId);
       const number = base.last_version + 1;
-      const indexId = changes.find((change) => change.index_id !== null)?.index_id ?? base.index_id;
-      if (indexId !== null) {
-        if (base.active_version !== base.last_version) await buildOn(tx, indexId, base.active_version, number);
-        await showAndHide(tx, indexId, number, changes);
-      }
+      const indexId = wishes.find((wish) => wish.index_id !== null)?.index_id ?? base.index_id;
+      if (indexId === null) return;
+      const changes = await changesOf(tx, indexId, base.active_version, wishes);
+      if (changes.length === 0) return;
+      if (base.active_version !== base.last_version) await buildOn(tx, knowledgeBaseId, indexId, base, number);
+      await showAndHide(tx, indexId, number, changes);
       await boundary('publish.swapping', knowledgeBaseId);
-      await activate(tx, scope, knowledgeBaseId, base, number, indexId, changes);
+      const stats = await statsAfter(tx, indexId, base.stats, changes);
+      await activate(tx, scope, knowledgeBaseId, base, { number, indexId, stats }, changes);
+      await recordChanges(tx, scope, knowledgeBaseId, number, changes);
       await settle(tx, scope, knowledgeBaseId, number, changes);
     });
     await boundary('publish.committed', knowledgeBaseId);
@@ -54,18 +65,18 @@ export class Publishing {
  * active before it, find nothing, and this publish would silently not happen.
  */
 async function lockBase(tx: Transaction, id: string): Promise<Base | null> {
-  const pointer = await tx.row<Omit<Base, 'index_id'>>(
+  const pointer = await tx.row<Pick<Base, 'active_version' | 'last_version'>>(
     'select active_version, last_version from knowledge_base where id = $1 and deleted_at is null for no key update',
     [id],
   );
   if (!pointer) return null;
   // A version without an index shows nothing of the base's index, which is not the same as having none to hide.
-  const index = await tx.row<{ id: number | null }>(
-    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as id
+  const active = await tx.row<Pick<Base, 'index_id' | 'stats'>>(
+    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as index_id, v.stats
      from version v where v.knowledge_base_id = $1 and v.number = $2`,
     [id, pointer.active_version],
   );
-  return { ...pointer, index_id: index?.id ?? null };
+  return active && { ...pointer, ...active };
 }
 
 /**
@@ -73,7 +84,7 @@ async function lockBase(tx: Transaction, id: string): Promise<Base | null> {
  * which staging and deleting lock them, revisions before documents before changes, or each would wait for the other. What
  * was staged between the statements stays on the list: its own reminder is on its way.
  */
-async function takePending(tx: Transaction, id: string): Promise<Change[]> {
+async function takePending(tx: Transaction, id: string): Promise<Wish[]> {
   const revisions = await tx.rows<{ id: string }>(
     `select r.id from revision r join pending_change p on p.document_id = r.document_id
      where p.knowledge_base_id = $1 and r.status in ('staged', 'ready') order by r.id for no key update of r`,
@@ -84,10 +95,10 @@ async function takePending(tx: Transaction, id: string): Promise<Change[]> {
      where p.knowledge_base_id = $1 and d.deleted_at is null order by d.id for no key update of d`,
     [id],
   );
-  return tx.rows<Change>(
+  return tx.rows<Wish>(
     `with taken as (delete from pending_change where knowledge_base_id = $1 and document_id = any($2::uuid[])
          and (revision_id is null or revision_id = any($3::uuid[]))
-       returning document_id, kind, revision_id)
+       returning document_id, revision_id)
      select t.*, (select i.id from knowledge_index i where i.knowledge_base_id = $1 and exists
        (select from chunk c where c.index_id = i.id and c.revision_id = t.revision_id) order by i.id desc limit 1) as index_id
      from taken t`,
@@ -95,41 +106,68 @@ async function takePending(tx: Transaction, id: string): Promise<Change[]> {
   );
 }
 
-/** After a rollback, the next version shows what the active one shows, not what the abandoned ones did. */
-async function buildOn(tx: Transaction, indexId: number, active: number, number: number): Promise<void> {
+/** What the next version will show other than the active one: to unpublish what is not shown changes nothing. */
+async function changesOf(tx: Transaction, indexId: number, active: number, wishes: Wish[]): Promise<VersionChange[]> {
+  const ids = wishes.map((wish) => wish.document_id);
+  const shown = await revisionsShown(tx, indexId, active, ids);
+  return wishes
+    .map((wish) => ({
+      documentId: wish.document_id,
+      before: shown.get(wish.document_id) ?? null,
+      after: wish.revision_id,
+    }))
+    .filter(({ before, after }) => before !== after);
+}
+
+/**
+ * After a rollback, the next version shows what the active one shows, not what the abandoned ones did: it differs from the
+ * last one, which it would follow, by nothing but what changed between the two.
+ */
+async function buildOn(
+  tx: Transaction,
+  id: string,
+  indexId: number,
+  { active_version: active, last_version: last }: Base,
+  number: number,
+): Promise<void> {
+  const documents = await documentsBetween(tx, id, active, last);
   await tx.run(
-    `update chunk set visible = visible + int4multirange(int4range($3, null)) where index_id = $1 and visible @> $2::int and not visible @> $3::int`,
-    [indexId, active, number],
+    `update chunk set visible = visible + int4multirange(int4range($3, null))
+     where index_id = $1 and document_id = any($4::uuid[]) and visible @> $2::int and not visible @> $3::int`,
+    [indexId, active, number, documents],
   );
   await tx.run(
-    `update chunk set visible = visible - int4multirange(int4range($3, null)) where index_id = $1 and not visible @> $2::int and visible @> $3::int`,
-    [indexId, active, number],
+    `update chunk set visible = visible - int4multirange(int4range($3, null))
+     where index_id = $1 and document_id = any($4::uuid[]) and not visible @> $2::int and visible @> $3::int`,
+    [indexId, active, number, documents],
   );
 }
 
-async function showAndHide(tx: Transaction, indexId: number, number: number, changes: Change[]): Promise<void> {
+async function showAndHide(
+  tx: Transaction,
+  indexId: number,
+  number: number,
+  changes: readonly VersionChange[],
+): Promise<void> {
   await tx.run(
-    `update chunk set visible = visible - int4multirange(int4range($3, null)) where index_id = $1 and document_id = any($2::uuid[]) and visible @> $3::int`,
-    [indexId, changes.map((change) => change.document_id), number],
+    `update chunk set visible = visible - int4multirange(int4range($3, null)) where index_id = $1 and revision_id = any($2::uuid[])`,
+    [indexId, changes.flatMap(({ before }) => before ?? []), number],
   );
   await tx.run(
-    `update chunk set visible = visible + int4multirange(int4range($4, null))
-     where index_id = $1 and document_id = any($2::uuid[]) and revision_id = any($3::uuid[])`,
-    [indexId, changes.map((change) => change.document_id), published(changes), number],
+    `update chunk set visible = visible + int4multirange(int4range($3, null)) where index_id = $1 and revision_id = any($2::uuid[])`,
+    [indexId, published(changes), number],
   );
 }
 
-// What a version shows is counted by revisions, whose chunks are all shown or none: to count chunks took 200 ms of 80,000.
 async function activate(
   tx: Transaction,
   scope: TenantScope,
   id: string,
   base: Base,
-  number: number,
-  indexId: number | null,
-  changes: Change[],
+  { number, indexId, stats }: { number: number; indexId: number; stats: VersionStats },
+  changes: readonly VersionChange[],
 ): Promise<void> {
-  const unpublished = changes.filter((change) => change.kind === 'unpublish').length;
+  const unpublished = changes.filter(({ after }) => after === null).length;
   const cause = {
     kind: unpublished === changes.length ? 'unpublish' : 'publish',
     published: changes.length - unpublished,
@@ -141,17 +179,22 @@ async function activate(
   ]);
   await tx.run(
     `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt, activated_at)
-     select $1, $2, $3, $4, $5, $6, 'active',
-       (select jsonb_build_object('documents', count(distinct s.document_id), 'chunks', coalesce(sum(s.chunks), 0))
-        from segment_revision s cross join lateral (
-          select 1 from chunk c where c.index_id = $5 and c.revision_id = s.revision_id and c.ordinal = 0 and c.visible @> $3::int offset 0) shown
-        where s.index_id = $5),
+     select $1, $2, $3, $4, $5, $6, 'active', $8,
        (select jsonb_build_object('chunks', jsonb_build_object(
             'total', coalesce(sum((r.receipt->'chunks'->>'total')::int), 0), 'reused', coalesce(sum((r.receipt->'chunks'->>'reused')::int), 0),
             'embedded', coalesce(sum((r.receipt->'chunks'->>'embedded')::int), 0), 'removed', coalesce(sum((r.receipt->'chunks'->>'removed')::int), 0)),
           'tokensEmbedded', coalesce(sum((r.receipt->>'tokensEmbedded')::int), 0))
         from revision r where r.id = any($7::uuid[])), now()`,
-    [scope.tenantId, id, number, base.active_version, indexId, JSON.stringify(cause), published(changes)],
+    [
+      scope.tenantId,
+      id,
+      number,
+      base.active_version,
+      indexId,
+      JSON.stringify(cause),
+      published(changes),
+      JSON.stringify(stats),
+    ],
   );
   await tx.run('update knowledge_base set active_version = $2, last_version = $2 where id = $1', [id, number]);
   await record(tx, scope, {
@@ -174,7 +217,7 @@ async function settle(
   scope: TenantScope,
   id: string,
   number: number,
-  changes: Change[],
+  changes: readonly VersionChange[],
 ): Promise<void> {
   const ready = await tx.rows<ReadyRow>(
     `update revision set status = 'ready', ready_at = now() where id = any($1::uuid[]) and status = 'staged'
@@ -196,9 +239,9 @@ async function settle(
     const data = { ...about(row.document_id), revisionId: showId('rev', row.id) };
     await record(tx, scope, { type: 'document.ready', subjectId: row.document_id, requestId: row.request_id, data });
   }
-  for (const { document_id } of changes.filter((change) => change.kind === 'unpublish')) {
-    await record(tx, scope, { type: 'document.unpublished', subjectId: document_id, data: about(document_id) });
+  for (const { documentId } of changes.filter(({ after }) => after === null)) {
+    await record(tx, scope, { type: 'document.unpublished', subjectId: documentId, data: about(documentId) });
   }
 }
 
-const published = (changes: Change[]): string[] => changes.flatMap((change) => change.revision_id ?? []);
+const published = (changes: readonly VersionChange[]): string[] => changes.flatMap(({ after }) => after ?? []);

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { uncount } from '../knowledge/version-changes.js';
 import { BlobClaims } from '../platform/blob-claims.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { neededOf } from './orphans.js';
@@ -27,6 +28,7 @@ export class Purging {
     for (const hash of await this.contents(scope, documentId))
       await this.claims.remove(scope, hash, async (tx) => (await neededOf(tx, [hash])).has(hash));
     await this.database.as(scope, async (tx) => {
+      await uncount(tx, documentId);
       // Revisions before chunks: a worker that still reads one has lost its lease and stores no chunk behind our back.
       await tx.run('delete from revision where document_id = $1', [documentId]);
       await tx.run('delete from pending_change where document_id = $1', [documentId]);

@@ -62,8 +62,17 @@ export class KnowledgeBasesController {
 
   @Get(':kb/versions/:number')
   @Needs('versions:manage', 'versions:look-back')
-  getVersion(@Caller() principal: Principal, @Param('kb') kb: string, @Param('number') number: string) {
-    return this.versions.get(principal, kb, versionNumber(number));
+  getVersion(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Param('number') number: string,
+    @Query() query: PageQuery,
+  ) {
+    const [one = 0, other, ...more] = number.split('...').map(versionNumber);
+    if (more.length > 0) throw notFound();
+    return other === undefined
+      ? this.versions.get(principal, kb, one)
+      : this.versions.compare(principal, kb, [one, other], query);
   }
 
   @Post(':kb/versions/:number/activate')

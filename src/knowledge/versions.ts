@@ -1,10 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import type { Principal } from '../access/principal.js';
+import { type Principal, visibleTo } from '../access/principal.js';
 import { ApiError, notFound } from '../errors.js';
 import { record } from '../events/outbox.js';
-import { Database } from '../platform/database.js';
+import { Database, type Transaction } from '../platform/database.js';
+import { page, type PageQuery, startBelow } from '../platform/http/pages.js';
 import { showId } from '../platform/ids.js';
 import { openBase } from './knowledge-bases.js';
+import { documentsBetween } from './version-changes.js';
 
 export type VersionStatus = 'building' | 'ready' | 'active' | 'blocked' | 'retired';
 
@@ -34,6 +36,37 @@ function showVersion(row: VersionRow) {
   };
 }
 
+interface Comparable {
+  number: number;
+  index_id: number | null;
+}
+
+async function comparable(tx: Transaction, baseId: string, number: number): Promise<Comparable> {
+  const row = await tx.row<Comparable & { status: VersionStatus }>(
+    'select number, index_id, status from version where knowledge_base_id = $1 and number = $2',
+    [baseId, number],
+  );
+  if (!row) throw notFound();
+  if (row.status === 'retired') throw new ApiError('gone', 'This version is no longer kept.');
+  return row;
+}
+
+interface DifferenceRow {
+  id: string;
+  external_id: string | null;
+  title: string;
+  before: string | null;
+  after: string | null;
+}
+
+const showDifference = ({ id, external_id, title, before, after }: DifferenceRow) => ({
+  id: showId('doc', id),
+  externalId: external_id,
+  title,
+  before: before && showId('rev', before),
+  after: after && showId('rev', after),
+});
+
 /** The history of a base, and the pointer to what readers see. */
 @Injectable()
 export class Versions {
@@ -61,6 +94,37 @@ export class Versions {
       );
       if (!row) throw notFound();
       return showVersion(row);
+    });
+  }
+
+  /**
+   * What changed from one version to another, whichever came first: of the documents that this caller may see.
+   * @throws ApiError not_found; gone when the rows of one of them were freed
+   */
+  async compare(principal: Principal, base: string, [from, to]: [from: number, to: number], query: PageQuery) {
+    return this.database.as(principal, async (tx) => {
+      const { id } = await openBase(tx, principal, base);
+      const [one, other] = [await comparable(tx, id, from), await comparable(tx, id, to)];
+      const parameters: unknown[] = [await documentsBetween(tx, id, from, to), startBelow(query), query.limit + 1];
+      const visible = visibleTo(principal, parameters);
+      const shownBy = ({ index_id: index, number }: Comparable) =>
+        `(select c.revision_id from chunk c where c.index_id = ${Number(index ?? 0)} and c.document_id = d.id and c.ordinal = 0 and c.visible @> ${number})`;
+      const rows = await tx.rows<DifferenceRow>(
+        `select * from (
+           select d.id, d.external_id, d.title, ${shownBy(one)} as before, ${shownBy(other)} as after
+           from document d where d.id = any($1::uuid[]) and d.id < $2 and ${visible}) x
+         where before is distinct from after order by id desc limit $3`,
+        parameters,
+      );
+      const { data, nextCursor } = page(rows, query, showDifference);
+      return {
+        from,
+        to,
+        added: data.filter(({ before }) => before === null),
+        changed: data.filter(({ before, after }) => before !== null && after !== null),
+        removed: data.filter(({ after }) => after === null),
+        nextCursor,
+      };
     });
   }
 

@@ -35,6 +35,29 @@ describe('publishing', () => {
     expect(await library.activeVersion()).toBeLessThanOrEqual(3);
   });
 
+  it('makes no version of what changes nothing', async () => {
+    const { id } = await library.publish(leave(27));
+    for (let time = 0; time < 2; time++) {
+      await library.call('POST', `/documents/${id}/unpublish`);
+      await service.settle();
+    }
+    expect(await library.activeVersion()).toBe(2);
+  });
+
+  it('counts on from the version before, without what was cleared away since', async () => {
+    const { id } = await library.publish(leave(27));
+    await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
+    await library.publish(leave(30));
+    const stats = async () => (await versions()).data.map((version: { stats: object }) => version.stats);
+    const [two, one, none] = [2, 1, 0].map((count) => ({ documents: count, chunks: count }));
+    expect(await stats()).toEqual([two, two, one, none]);
+    await library.call('DELETE', `/documents/${id}`);
+    await service.settle();
+    expect(await stats()).toEqual([one, one, none, none]);
+    await library.publish({ externalId: 'third', content: 'Expenses are paid in May.' });
+    expect((await stats())[0]).toEqual(two);
+  });
+
   it('lists each version with its cause, its size and its receipt', async () => {
     await library.publish(leave(27));
     const { id } = await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
@@ -136,6 +159,59 @@ describe('activating an earlier version', () => {
       expect((await library.call('POST', `/versions/${number}/activate`)).status).toBe(404);
     }
     expect((await library.call('GET', '/versions/7')).status).toBe(404);
+  });
+});
+
+describe('comparing two versions', () => {
+  const changes = async (way: string, key?: string) => {
+    const { status, body } = await library.call('GET', `/versions/${way}`, { key });
+    const names = (list: { externalId: string }[]) => list?.map(({ externalId }) => externalId).toSorted();
+    return { status, added: names(body.added), changed: names(body.changed), removed: names(body.removed) };
+  };
+  const text = (externalId: string, content: string) => ({ externalId, content });
+
+  it('lists what was added, changed and removed, either way', async () => {
+    await library.publish(text('stays', 'It stays.'));
+    await library.publish(text('edited', 'Before the edit.'));
+    const { id } = await library.publish(text('goes', 'It goes.'));
+    await library.publish(text('edited', 'After the edit.'));
+    await library.call('POST', `/documents/${id}/unpublish`);
+    await service.settle();
+    await library.publish(text('comes', 'It comes.'));
+    const way = { status: 200, added: ['comes'], changed: ['edited'], removed: ['goes'] };
+    expect(await changes('3...6')).toEqual(way);
+    expect(await changes('6...3')).toEqual({ ...way, added: way.removed, removed: way.added });
+    expect(await changes('0...6')).toEqual({
+      status: 200,
+      added: ['comes', 'edited', 'stays'],
+      changed: [],
+      removed: [],
+    });
+    expect(await changes('4...4')).toEqual({ status: 200, added: [], changed: [], removed: [] });
+    const { body } = await library.call('GET', '/versions/3...6?limit=2');
+    const rest = (await library.call('GET', `/versions/3...6?limit=2&cursor=${body.nextCursor}`)).body;
+    expect([rest.added.length + rest.changed.length + rest.removed.length, rest.nextCursor]).toEqual([1, null]);
+  });
+
+  it('goes back to where two ways parted, and forward again', async () => {
+    await library.publish(text('one', 'One.'));
+    await library.publish(text('two', 'Two.'));
+    await library.activate(1);
+    await library.publish(text('three', 'Three.'));
+    expect(await changes('2...3')).toEqual({ status: 200, added: ['three'], changed: [], removed: ['two'] });
+  });
+
+  it('shows nothing of what the caller may not see, or what is deleted, and no version that never was', async () => {
+    const { id } = await library.publish(text('deleted', 'Deleted soon.'));
+    const hidden = { ...text('hidden', 'Of no concern.'), access: { visibility: 'restricted', allow: ['group:hr'] } };
+    await library.publish(hidden);
+    await library.call('DELETE', `/documents/${id}`);
+    expect(await changes('0...2')).toEqual({ status: 200, added: ['hidden'], changed: [], removed: [] });
+    const scopes = ['versions:look-back'];
+    const { key } = (await service.call('POST', '/v1/api-keys', { body: { name: 'looks', scopes } })).body;
+    expect(await changes('0...2', key)).toEqual({ status: 200, added: [], changed: [], removed: [] });
+    for (const way of ['0...9', '1...', '...1', '1..2', '1...2...3', 'a...b'])
+      expect((await library.call('GET', `/versions/${way}`)).status).toBe(404);
   });
 });
 

@@ -1,0 +1,119 @@
+import type { TenantScope, Transaction } from '../platform/database.js';
+
+/** A document of which one version shows another revision than its parent; null: none. */
+export interface VersionChange {
+  documentId: string;
+  before: string | null;
+  after: string | null;
+}
+
+/** How much a version shows. */
+export interface VersionStats {
+  documents: number;
+  chunks: number;
+}
+
+/** Which revision of each document a version shows, where it shows one. */
+export async function revisionsShown(
+  tx: Transaction,
+  indexId: number,
+  version: number,
+  documentIds: readonly string[],
+): Promise<Map<string, string>> {
+  const rows = await tx.rows<{ document_id: string; revision_id: string }>(
+    `select c.document_id, c.revision_id from chunk c
+     where c.index_id = $1 and c.document_id = any($3::uuid[]) and c.ordinal = 0 and c.visible @> $2::int`,
+    [indexId, version, documentIds],
+  );
+  return new Map(rows.map((row) => [row.document_id, row.revision_id]));
+}
+
+export async function recordChanges(
+  tx: Transaction,
+  scope: TenantScope,
+  knowledgeBaseId: string,
+  number: number,
+  changes: readonly VersionChange[],
+): Promise<void> {
+  await tx.run(
+    `insert into version_change (tenant_id, knowledge_base_id, number, document_id, before, after)
+     select $1, $2, $3, * from unnest($4::uuid[], $5::uuid[], $6::uuid[])`,
+    [
+      scope.tenantId,
+      knowledgeBaseId,
+      number,
+      changes.map(({ documentId }) => documentId),
+      changes.map(({ before }) => before),
+      changes.map(({ after }) => after),
+    ],
+  );
+}
+
+/** How much a version shows that makes these changes to one that shows `parent`. */
+export async function statsAfter(
+  tx: Transaction,
+  indexId: number,
+  parent: VersionStats,
+  changes: readonly VersionChange[],
+): Promise<VersionStats> {
+  const rows = await tx.rows<{ id: string; chunks: number }>(
+    `select revision_id as id, count(*)::int as chunks from chunk where index_id = $1 and revision_id = any($2::uuid[]) group by 1`,
+    [indexId, changes.flatMap(({ before, after }) => [before, after].filter((id) => id !== null))],
+  );
+  const chunks = new Map(rows.map((row) => [row.id, row.chunks]));
+  return changes.reduce(
+    (stats, { before, after }) => ({
+      documents: stats.documents + (after === null ? 0 : 1) - (before === null ? 0 : 1),
+      chunks: stats.chunks + (chunks.get(after ?? '') ?? 0) - (chunks.get(before ?? '') ?? 0),
+    }),
+    parent,
+  );
+}
+
+/**
+ * The documents that any version changed on the way from one version to the other, back to where their ways part and
+ * forward again: of all others both show the same. Some of these may be the same in both, too.
+ */
+export async function documentsBetween(
+  tx: Transaction,
+  knowledgeBaseId: string,
+  one: number,
+  other: number,
+): Promise<string[]> {
+  if (one === other) return [];
+  const rows = await tx.rows<{ id: string }>(
+    `with recursive
+       mine (number, parent) as (
+         select number, parent from version where knowledge_base_id = $1 and number = $2
+         union all
+         select v.number, v.parent from version v join mine m on v.number = m.parent where v.knowledge_base_id = $1),
+       its (number, parent) as (
+         select number, parent from version where knowledge_base_id = $1 and number = $3
+         union all
+         select v.number, v.parent from version v join its i on v.number = i.parent where v.knowledge_base_id = $1),
+       way as (
+         (select number from mine except select number from its) union all (select number from its except select number from mine))
+     select distinct c.document_id as id from version_change c join way w on w.number = c.number where c.knowledge_base_id = $1`,
+    [knowledgeBaseId, one, other],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Takes a document that is being cleared away out of what versions are said to show. */
+export async function uncount(tx: Transaction, documentId: string): Promise<void> {
+  // As publishing does, first of all: it counts on from what it finds.
+  const base = await tx.row<{ id: string }>(
+    `select id from knowledge_base where id = (select knowledge_base_id from document where id = $1) for no key update`,
+    [documentId],
+  );
+  await tx.run(
+    `update version v set stats = v.stats || jsonb_build_object(
+         'documents', (v.stats->>'documents')::int - 1, 'chunks', (v.stats->>'chunks')::int - gone.chunks)
+     from (
+       select c.index_id, c.revision_id, count(*)::int as chunks, (array_agg(c.visible order by c.ordinal))[1] as visible
+       from chunk c join knowledge_index i on i.id = c.index_id where i.knowledge_base_id = $1 and c.document_id = $2 group by 1, 2
+     ) gone
+     where v.knowledge_base_id = $1 and v.index_id = gone.index_id and gone.visible @> v.number`,
+    [base?.id, documentId],
+  );
+}
