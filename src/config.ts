@@ -228,6 +228,9 @@ function read(reader: Reader) {
       queuedPerTenant: reader.integer('QUEUE_MAX_PER_TENANT', 20_000, 1, 10_000_000),
       queued: reader.integer('QUEUE_MAX', 200_000, 1, 10_000_000),
     },
+    knowledge: {
+      syncHours: reader.integer('SYNC_EXPIRY_HOURS', 24, 1, 720),
+    },
     http: {
       requestTimeoutMs: reader.integer('REQUEST_TIMEOUT_MS', 120_000, 100, 3_600_000),
       headersTimeoutMs: reader.integer('HEADERS_TIMEOUT_MS', 15_000, 100, 600_000),

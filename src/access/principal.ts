@@ -34,13 +34,16 @@ export interface Principal extends TenantScope {
   readonly keyId: string | null;
 }
 
+/** What of a caller decides which documents they see. */
+export type Onlooker = Pick<Principal, 'subject' | 'groups' | 'scopes'>;
+
 /** The names under which documents are granted to this caller: `user:ada`, `group:hr`. */
-export function grantees(principal: Principal): string[] {
+export function grantees(principal: Onlooker): string[] {
   const user = principal.subject === null ? [] : [`user:${principal.subject}`];
   return [...user, ...principal.groups.map((group) => `group:${group}`)];
 }
 
-export const readsAll = (principal: Principal): boolean => principal.scopes.has('documents:read-all');
+export const readsAll = (principal: Onlooker): boolean => principal.scopes.has('documents:read-all');
 
 /**
  * The permission predicate: the one condition under which a row of `document d` may be seen. It is part of every
@@ -48,7 +51,7 @@ export const readsAll = (principal: Principal): boolean => principal.scopes.has(
  * the next statement. Deny wins over allow.
  * @param parameters the statement's parameters so far; the predicate's own are appended
  */
-export function visibleTo(principal: Principal, parameters: unknown[]): string {
+export function visibleTo(principal: Onlooker, parameters: unknown[]): string {
   parameters.push(readsAll(principal), grantees(principal));
   const [all, names] = [`$${parameters.length - 1}::boolean`, `$${parameters.length}::text[]`];
   const granted = (effect: string) =>

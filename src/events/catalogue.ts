@@ -8,6 +8,8 @@ export const publicEvents = [
   'document.deleted',
   'index.version.activated',
   'index.version.rolled_back',
+  'sync.completed',
+  'sync.failed',
   'webhook.endpoint.disabled',
   'cms.event.failed',
   'conversation.started',
@@ -22,6 +24,7 @@ export const publicEvents = [
 export const internalEvents = [
   'revision.staged',
   'document.unpublish_requested',
+  'sync.committed',
   'article.changed',
   'webhook.test',
 ] as const;

@@ -46,3 +46,34 @@ async function next(tx: Transaction, scope: TenantScope, subjectId: string): Pro
   if (!row) throw new Error('the event sequence gave no number');
   return row.last;
 }
+
+/** As {@link record}, for any number of events with a different subject each. */
+export async function recordAll(
+  tx: Transaction,
+  scope: TenantScope,
+  events: readonly (NewEvent & { subjectId: string })[],
+): Promise<void> {
+  if (events.length === 0) return;
+  const subjects = events.map((event) => event.subjectId);
+  const rows = await tx.rows<{ subject_id: string; last: string }>(
+    `insert into event_sequence (tenant_id, subject_id, last) select $1, id, 1 from unnest($2::uuid[]) id order by id
+     on conflict (tenant_id, subject_id) do update set last = event_sequence.last + 1 returning subject_id, last`,
+    [scope.tenantId, subjects],
+  );
+  const sequences = new Map(rows.map((row) => [row.subject_id, row.last]));
+  await tx.run(
+    `insert into event (id, tenant_id, type, subject_id, sequence, data, request_id)
+     select e.id, $1, e.type, e.subject_id, e.sequence, e.data, e.request_id
+     from unnest($2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::jsonb[], $7::text[]) e(id, type, subject_id, sequence, data, request_id)`,
+    [
+      scope.tenantId,
+      events.map(() => newId()),
+      events.map(({ type }) => type),
+      subjects,
+      subjects.map((subject) => sequences.get(subject)),
+      events.map(({ data }) => JSON.stringify(data)),
+      events.map(({ requestId }) => requestId ?? null),
+    ],
+  );
+  await tx.run(`select pg_notify('${outboxChannel}', '')`);
+}

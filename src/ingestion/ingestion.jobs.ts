@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Relay } from '../events/relay.js';
+import { Syncs } from '../knowledge/syncs.js';
 import { Turns } from '../knowledge/turns.js';
 import { Database } from '../platform/database.js';
 import { readId } from '../platform/ids.js';
@@ -50,14 +51,19 @@ export class IngestionJobs {
     private readonly ingestion: Ingestion,
     private readonly publishing: Publishing,
     private readonly purging: Purging,
+    private readonly syncs: Syncs,
     articles: Articles,
   ) {
     relay.subscribe('document.queued', (event) =>
       queue.add(ingestJob, { revisionId: readId('rev', String(event.data['revisionId'])) }),
     );
-    for (const type of ['revision.staged', 'document.unpublish_requested'] as const) {
+    for (const type of ['revision.staged', 'document.unpublish_requested', 'sync.committed'] as const) {
       relay.subscribe(type, (event) => this.remindToPublish(String(event.data['knowledgeBaseId']), event.tenantId));
     }
+    // It may have been the last one that a committed sync was waiting for.
+    relay.subscribe('document.failed', (event) =>
+      this.remindToPublish(readId('kb', String(event.data['knowledgeBaseId'])), event.tenantId),
+    );
     relay.subscribe('document.deleted', (event) =>
       queue.add(purgeJob, { documentId: readId('doc', String(event.data['documentId'])) }),
     );
@@ -111,10 +117,16 @@ export class IngestionJobs {
   async announcePending(): Promise<void> {
     const rows = await this.database.asSystem((tx) =>
       tx.rows<{ id: string; tenant_id: string }>(
-        'select distinct knowledge_base_id as id, tenant_id from pending_change limit 1000',
+        `select knowledge_base_id as id, tenant_id from pending_change
+         union select knowledge_base_id, tenant_id from sync where status = 'committing' limit 1000`,
       ),
     );
     for (const row of rows) await this.remindToPublish(row.id, row.tenant_id);
+  }
+
+  @Sweep(60_000)
+  async expireSyncs(): Promise<void> {
+    await this.syncs.expire();
   }
 
   @Sweep(60_000)

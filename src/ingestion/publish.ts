@@ -1,35 +1,24 @@
 import { Injectable } from '@nestjs/common';
+import { type Onlooker, type Scope, visibleTo } from '../access/principal.js';
 import { record } from '../events/outbox.js';
 import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
-import {
-  documentsBetween,
-  recordChanges,
-  revisionsShown,
-  statsAfter,
-  type VersionChange,
-  type VersionStats,
-} from '../knowledge/version-changes.js';
+import type { SyncOutcome } from '../knowledge/syncs.js';
 import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
+import { lockBase, type LockedBase, makeVersion, type Wish } from './next-version.js';
 
-interface Base {
-  active_version: number;
-  last_version: number;
-  index_id: number | null;
-  stats: VersionStats;
-}
-
-/** What is pending of a document: a staged revision to show, or none to show any more. */
-interface Wish {
-  document_id: string;
-  revision_id: string | null;
-  index_id: number | null;
+interface CommittedSync {
+  id: string;
+  delete_missing: boolean;
+  committed_by: Omit<Onlooker, 'scopes'> & { scopes: Scope[] };
+  created_at: Date;
+  request_id: string | null;
 }
 
 /**
- * Makes what is staged in a base visible as its next version: one transaction, in which chunks change their visibility,
- * the pointer moves, and the events are recorded. A reader sees the version before or the version after, nothing between.
+ * Makes what is staged in a base visible as its next version, and what a committed sync holds as one of its own: each in
+ * one transaction. A reader sees the version before or the version after, nothing between.
  */
 @Injectable()
 export class Publishing {
@@ -37,51 +26,43 @@ export class Publishing {
 
   /** Does nothing when nothing is pending: reminders may come more often than changes. */
   async publish(knowledgeBaseId: string, scope: TenantScope): Promise<void> {
-    await this.database.as(scope, async (tx) => {
-      const base = await lockBase(tx, knowledgeBaseId);
-      if (!base) return;
-      const wishes = await takePending(tx, knowledgeBaseId);
-      const number = base.last_version + 1;
-      const indexId = wishes.find((wish) => wish.index_id !== null)?.index_id ?? base.index_id;
-      if (indexId === null) return;
-      const changes = await changesOf(tx, indexId, base.active_version, wishes);
-      if (changes.length === 0) return;
-      if (base.active_version !== base.last_version) await buildOn(tx, knowledgeBaseId, indexId, base, number);
-      await showAndHide(tx, indexId, number, changes);
-      await boundary('publish.swapping', knowledgeBaseId);
-      const stats = await statsAfter(tx, indexId, base.stats, changes);
-      await activate(tx, scope, knowledgeBaseId, base, { number, indexId, stats }, changes);
-      await recordChanges(tx, scope, knowledgeBaseId, number, changes);
-      await settle(tx, scope, knowledgeBaseId, number, changes);
+    await this.inBase(knowledgeBaseId, scope, async (tx, base) => {
+      await makeVersion(tx, scope, base, await takePending(tx, knowledgeBaseId));
     });
+    for (const id of await this.committed(knowledgeBaseId, scope)) {
+      await this.inBase(knowledgeBaseId, scope, (tx, base) => publishSync(tx, scope, base, id));
+    }
     await boundary('publish.committed', knowledgeBaseId);
+  }
+
+  private async inBase(
+    id: string,
+    scope: TenantScope,
+    work: (tx: Transaction, base: LockedBase) => Promise<void>,
+  ): Promise<void> {
+    await this.database.as(scope, async (tx) => {
+      const base = await lockBase(tx, id);
+      if (base) await work(tx, base);
+    });
+  }
+
+  /** The committed syncs of which nothing is still being read, oldest first. */
+  private async committed(knowledgeBaseId: string, scope: TenantScope): Promise<string[]> {
+    const rows = await this.database.as(scope, (tx) =>
+      tx.rows<{ id: string }>(
+        `select s.id from sync s where s.knowledge_base_id = $1 and s.status = 'committing' and not ${unread('s.id')} order by s.id`,
+        [knowledgeBaseId],
+      ),
+    );
+    return rows.map(({ id }) => id);
   }
 }
 
-/**
- * Not against the key: a new document of the base only refers to it, and need not wait until the publish is done.
- *
- * Two statements on purpose: after waiting for another publish, a join would be checked again with the version that was
- * active before it, find nothing, and this publish would silently not happen.
- */
-async function lockBase(tx: Transaction, id: string): Promise<Base | null> {
-  const pointer = await tx.row<Pick<Base, 'active_version' | 'last_version'>>(
-    'select active_version, last_version from knowledge_base where id = $1 and deleted_at is null for no key update',
-    [id],
-  );
-  if (!pointer) return null;
-  // A version without an index shows nothing of the base's index, which is not the same as having none to hide.
-  const active = await tx.row<Pick<Base, 'index_id' | 'stats'>>(
-    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as index_id, v.stats
-     from version v where v.knowledge_base_id = $1 and v.number = $2`,
-    [id, pointer.active_version],
-  );
-  return active && { ...pointer, ...active };
-}
+const unread = (sync: string) =>
+  `exists (select from revision r where r.sync_id = ${sync} and r.status in ('queued', 'parsing', 'chunking', 'embedding'))`;
 
 /**
- * Takes the changes off the list; with them, the index each staged revision stands in. Rows are locked in the order in
- * which staging and deleting lock them, revisions before documents before changes, or each would wait for the other. What
+ * Takes the changes off the list. Rows are locked in the order in which staging and deleting lock them, revisions before documents before changes, or each would wait for the other. What
  * was staged between the statements stays on the list: its own reminder is on its way.
  */
 async function takePending(tx: Transaction, id: string): Promise<Wish[]> {
@@ -96,152 +77,90 @@ async function takePending(tx: Transaction, id: string): Promise<Wish[]> {
     [id],
   );
   return tx.rows<Wish>(
-    `with taken as (delete from pending_change where knowledge_base_id = $1 and document_id = any($2::uuid[])
-         and (revision_id is null or revision_id = any($3::uuid[]))
-       returning document_id, revision_id)
-     select t.*, (select i.id from knowledge_index i where i.knowledge_base_id = $1 and exists
-       (select from chunk c where c.index_id = i.id and c.revision_id = t.revision_id) order by i.id desc limit 1) as index_id
-     from taken t`,
+    `delete from pending_change where knowledge_base_id = $1 and document_id = any($2::uuid[])
+       and (revision_id is null or revision_id = any($3::uuid[])) returning document_id, revision_id`,
     [id, documents.map((document) => document.id), revisions.map((revision) => revision.id)],
   );
 }
 
-/** What the next version will show other than the active one: to unpublish what is not shown changes nothing. */
-async function changesOf(tx: Transaction, indexId: number, active: number, wishes: Wish[]): Promise<VersionChange[]> {
-  const ids = wishes.map((wish) => wish.document_id);
-  const shown = await revisionsShown(tx, indexId, active, ids);
-  return wishes
-    .map((wish) => ({
-      documentId: wish.document_id,
-      before: shown.get(wish.document_id) ?? null,
-      after: wish.revision_id,
-    }))
-    .filter(({ before, after }) => before !== after);
+/** Everything that a sync holds, as one version. */
+async function publishSync(tx: Transaction, scope: TenantScope, base: LockedBase, id: string): Promise<void> {
+  const sync = await tx.row<CommittedSync>(
+    `select s.id, s.delete_missing, s.committed_by, s.created_at, s.request_id from sync s
+     where s.id = $1 and s.status = 'committing' and not ${unread('s.id')} for update of s`,
+    [id],
+  );
+  if (!sync) return;
+  const staged = await takeStaged(tx, id);
+  const missing = sync.delete_missing ? await missingIn(tx, base, sync) : [];
+  await sayHeld(tx, id);
+  const cause = { kind: 'sync', syncId: showId('sync', id) };
+  const version = await makeVersion(tx, scope, base, [...staged, ...missing], cause);
+  const outcome = await outcomeOf(tx, id, staged.length, missing.length);
+  await tx.run('update revision set sync_id = null where sync_id = $1', [id]);
+  await tx.run(`update sync set status = 'completed', version = $2, outcome = $3, ended_at = now() where id = $1`, [
+    id,
+    version,
+    JSON.stringify(outcome),
+  ]);
+  await record(tx, scope, {
+    type: 'sync.completed',
+    subjectId: id,
+    requestId: sync.request_id,
+    data: { syncId: showId('sync', id), knowledgeBaseId: showId('kb', base.id), version, ...outcome },
+  });
+}
+
+/** In the order of locks that {@link takePending} has. */
+async function takeStaged(tx: Transaction, syncId: string): Promise<Wish[]> {
+  const revisions = await tx.rows<Wish & { revision_id: string }>(
+    `select r.id as revision_id, r.document_id from revision r where r.sync_id = $1 and r.status = 'staged' order by r.id for no key update`,
+    [syncId],
+  );
+  const documents = await tx.rows<{ id: string }>(
+    'select id from document where id = any($1::uuid[]) and deleted_at is null order by id for no key update',
+    [revisions.map((revision) => revision.document_id)],
+  );
+  const there = new Set(documents.map((document) => document.id));
+  return revisions.filter((revision) => there.has(revision.document_id));
 }
 
 /**
- * After a rollback, the next version shows what the active one shows, not what the abandoned ones did: it differs from the
- * last one, which it would follow, by nothing but what changed between the two.
+ * What the active version shows and the sync did not name, of what whoever committed it may see; not what came from
+ * outside the sync since it began.
  */
-async function buildOn(
-  tx: Transaction,
-  id: string,
-  indexId: number,
-  { active_version: active, last_version: last }: Base,
-  number: number,
-): Promise<void> {
-  const documents = await documentsBetween(tx, id, active, last);
-  await tx.run(
-    `update chunk set visible = visible + int4multirange(int4range($3, null))
-     where index_id = $1 and document_id = any($4::uuid[]) and visible @> $2::int and not visible @> $3::int`,
-    [indexId, active, number, documents],
-  );
-  await tx.run(
-    `update chunk set visible = visible - int4multirange(int4range($3, null))
-     where index_id = $1 and document_id = any($4::uuid[]) and not visible @> $2::int and visible @> $3::int`,
-    [indexId, active, number, documents],
+function missingIn(tx: Transaction, base: LockedBase, sync: CommittedSync): Promise<Wish[]> {
+  const parameters: unknown[] = [base.id, base.index_id, base.active_version, sync.id, sync.created_at];
+  const visible = visibleTo({ ...sync.committed_by, scopes: new Set(sync.committed_by.scopes) }, parameters);
+  return tx.rows<Wish>(
+    `select d.id as document_id, null as revision_id from document d
+     where d.knowledge_base_id = $1 and ${visible}
+       and exists (select from chunk c where c.index_id = $2 and c.document_id = d.id and c.visible @> $3::int)
+       and not exists (select from sync_document n where n.sync_id = $4 and n.document_id = d.id)
+       and not exists (select from revision r where r.document_id = d.id and r.sync_id is null and r.created_at >= $5)
+     order by d.id for no key update of d`,
+    parameters,
   );
 }
 
-async function showAndHide(
-  tx: Transaction,
-  indexId: number,
-  number: number,
-  changes: readonly VersionChange[],
-): Promise<void> {
-  await tx.run(
-    `update chunk set visible = visible - int4multirange(int4range($3, null)) where index_id = $1 and revision_id = any($2::uuid[])`,
-    [indexId, changes.flatMap(({ before }) => before ?? []), number],
+/** What was said of documents whose bytes were served already. */
+async function sayHeld(tx: Transaction, syncId: string): Promise<void> {
+  const rows = await tx.rows<{ document_id: string; details: HeldDetails }>(
+    `select n.document_id, n.details from sync_document n join document d on d.id = n.document_id
+     where n.sync_id = $1 and n.details <> '{}' and d.deleted_at is null`,
+    [syncId],
   );
-  await tx.run(
-    `update chunk set visible = visible + int4multirange(int4range($3, null)) where index_id = $1 and revision_id = any($2::uuid[])`,
-    [indexId, published(changes), number],
-  );
+  for (const row of rows) await writeDetails(tx, row.document_id, row.details);
 }
 
-async function activate(
-  tx: Transaction,
-  scope: TenantScope,
-  id: string,
-  base: Base,
-  { number, indexId, stats }: { number: number; indexId: number; stats: VersionStats },
-  changes: readonly VersionChange[],
-): Promise<void> {
-  const unpublished = changes.filter(({ after }) => after === null).length;
-  const cause = {
-    kind: unpublished === changes.length ? 'unpublish' : 'publish',
-    published: changes.length - unpublished,
-    unpublished,
-  };
-  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [
-    id,
-    base.active_version,
-  ]);
-  await tx.run(
-    `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt, activated_at)
-     select $1, $2, $3, $4, $5, $6, 'active', $8,
-       (select jsonb_build_object('chunks', jsonb_build_object(
-            'total', coalesce(sum((r.receipt->'chunks'->>'total')::int), 0), 'reused', coalesce(sum((r.receipt->'chunks'->>'reused')::int), 0),
-            'embedded', coalesce(sum((r.receipt->'chunks'->>'embedded')::int), 0), 'removed', coalesce(sum((r.receipt->'chunks'->>'removed')::int), 0)),
-          'tokensEmbedded', coalesce(sum((r.receipt->>'tokensEmbedded')::int), 0))
-        from revision r where r.id = any($7::uuid[])), now()`,
-    [
-      scope.tenantId,
-      id,
-      number,
-      base.active_version,
-      indexId,
-      JSON.stringify(cause),
-      published(changes),
-      JSON.stringify(stats),
-    ],
+async function outcomeOf(tx: Transaction, id: string, published: number, unpublished: number): Promise<SyncOutcome> {
+  const row = await tx.row<Pick<SyncOutcome, 'unchanged' | 'failed' | 'overtaken'>>(
+    `select count(*) filter (where r.id is null)::int as unchanged,
+       count(*) filter (where r.status = 'failed')::int as failed, count(*) filter (where r.status = 'superseded')::int as overtaken
+     from sync_document n left join lateral (
+       select id, status from revision where document_id = n.document_id and sync_id = $1 order by number desc limit 1) r on true
+     where n.sync_id = $1`,
+    [id],
   );
-  await tx.run('update knowledge_base set active_version = $2, last_version = $2 where id = $1', [id, number]);
-  await record(tx, scope, {
-    type: 'index.version.activated',
-    subjectId: id,
-    data: { knowledgeBaseId: showId('kb', id), version: number, previous: base.active_version },
-  });
+  return { published, unpublished, unchanged: 0, failed: 0, overtaken: 0, ...row };
 }
-
-interface ReadyRow {
-  id: string;
-  document_id: string;
-  request_id: string | null;
-  details: HeldDetails;
-}
-
-/** The revisions that answer now are ready, those before them superseded; each document hears of it. */
-async function settle(
-  tx: Transaction,
-  scope: TenantScope,
-  id: string,
-  number: number,
-  changes: readonly VersionChange[],
-): Promise<void> {
-  const ready = await tx.rows<ReadyRow>(
-    `update revision set status = 'ready', ready_at = now() where id = any($1::uuid[]) and status = 'staged'
-     returning id, document_id, request_id, details`,
-    [published(changes)],
-  );
-  await tx.run(
-    `update revision r set status = 'superseded' from revision n
-     where n.id = any($1::uuid[]) and r.document_id = n.document_id and r.number < n.number and r.status in ('ready', 'staged')`,
-    [published(changes)],
-  );
-  const about = (documentId: string) => ({
-    documentId: showId('doc', documentId),
-    knowledgeBaseId: showId('kb', id),
-    version: number,
-  });
-  for (const row of ready) {
-    await writeDetails(tx, row.document_id, row.details);
-    const data = { ...about(row.document_id), revisionId: showId('rev', row.id) };
-    await record(tx, scope, { type: 'document.ready', subjectId: row.document_id, requestId: row.request_id, data });
-  }
-  for (const { documentId } of changes.filter(({ after }) => after === null)) {
-    await record(tx, scope, { type: 'document.unpublished', subjectId: documentId, data: about(documentId) });
-  }
-}
-
-const published = (changes: readonly VersionChange[]): string[] => changes.flatMap(({ after }) => after ?? []);

@@ -9,6 +9,13 @@ export class UploadFieldsDto extends DocumentDetailsDto {
     description: "The caller's own id: unique in the base. The same id again is a new revision.",
   })
   externalId?: string;
+
+  @TextField({
+    optional: true,
+    max: 100,
+    description: 'The open sync that this upload is part of: nothing but access changes until it commits.',
+  })
+  syncId?: string;
 }
 
 /** A document given as text in the request itself. */

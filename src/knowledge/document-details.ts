@@ -48,7 +48,10 @@ export async function changeDetails(
 }
 
 /** The details that wait for their revision: all but access, which always holds at once. */
-export type HeldDetails = Omit<DocumentDetails, 'access'>;
+export interface HeldDetails extends Omit<DocumentDetails, 'access'> {
+  /** A title that stands in the text: taken where nobody has given one. */
+  foundTitle?: string;
+}
 
 /** Those of the details that are given and can wait. */
 export function heldDetails({ title, sourceUrl, sourceUpdatedAt, metadata }: DocumentDetails): HeldDetails {
@@ -60,9 +63,9 @@ export function heldDetails({ title, sourceUrl, sourceUpdatedAt, metadata }: Doc
 
 /** Says these things of a document; what is absent stays. */
 export async function writeDetails(tx: Transaction, documentId: string, details: HeldDetails): Promise<void> {
-  const { title, sourceUrl, sourceUpdatedAt, metadata } = details;
+  const { title, sourceUrl, sourceUpdatedAt, metadata, foundTitle } = details;
   await tx.run(
-    `update document set title = coalesce($2, title), title_given = title_given or $2 is not null,
+    `update document set title = coalesce($2, case when not title_given then $6 end, title), title_given = title_given or $2 is not null,
        source_url = coalesce($3, source_url), source_updated_at = coalesce($4::timestamptz, source_updated_at),
        metadata = coalesce($5::jsonb, metadata), updated_at = now() where id = $1`,
     [
@@ -71,9 +74,10 @@ export async function writeDetails(tx: Transaction, documentId: string, details:
       sourceUrl ?? null,
       sourceUpdatedAt ?? null,
       metadata === undefined ? null : JSON.stringify(metadata),
+      foundTitle ?? null,
     ],
   );
-  if (title !== undefined || metadata !== undefined) await readDetails(tx, documentId);
+  if (title !== undefined || metadata !== undefined || foundTitle !== undefined) await readDetails(tx, documentId);
 }
 
 /** JSON with sorted keys: jsonb does not keep the order that was sent. */

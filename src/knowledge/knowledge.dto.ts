@@ -1,4 +1,12 @@
-import { ChoiceField, IntegerField, NestedField, ObjectField, TextField, TimeField } from '../platform/http/fields.js';
+import {
+  BooleanField,
+  ChoiceField,
+  IntegerField,
+  NestedField,
+  ObjectField,
+  TextField,
+  TimeField,
+} from '../platform/http/fields.js';
 import { PageQuery } from '../platform/http/pages.js';
 import { AccessDto } from './document-access.js';
 
@@ -47,6 +55,15 @@ export class CreateKnowledgeBaseDto {
 export class RenameKnowledgeBaseDto {
   @TextField({ max: 200 })
   name: string;
+}
+
+export class CommitSyncDto {
+  @BooleanField({
+    optional: true,
+    default: false,
+    description: 'Takes what the sync did not name out of the new version, as far as the caller may see it.',
+  })
+  deleteMissing = false;
 }
 
 /** Everything that can be said of a document beside its content. */

@@ -12,12 +12,14 @@ import { NearIndexes } from './near-indexes.js';
 import { Postings } from './postings.js';
 import { Revisions } from './revisions.js';
 import { SegmentMerging } from './segment-merging.js';
+import { Syncs } from './syncs.js';
+import { SyncsController } from './syncs.controller.js';
 import { Turns } from './turns.js';
 import { Versions } from './versions.js';
 
 @Global()
 @Module({
-  controllers: [KnowledgeBasesController, DocumentsController],
+  controllers: [KnowledgeBasesController, DocumentsController, SyncsController],
   providers: [
     KnowledgeBases,
     Documents,
@@ -32,7 +34,8 @@ import { Versions } from './versions.js';
     SegmentMerging,
     NearIndexes,
     Versions,
+    Syncs,
   ],
-  exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadDocuments, SegmentMerging, NearIndexes],
+  exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadDocuments, SegmentMerging, NearIndexes, Syncs],
 })
 export class KnowledgeModule {}

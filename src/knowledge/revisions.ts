@@ -132,6 +132,12 @@ export class Revisions {
     await this.database.as(revision, async (tx) => {
       await this.hold(tx, revision, `status = 'staged', receipt = $3, lease_token = null`, [JSON.stringify(receipt)]);
       if (await this.overtaken(tx, revision.id, revision.documentId, revision.number)) return;
+      await record(tx, revision, {
+        type: 'revision.staged',
+        requestId: revision.requestId,
+        data: { knowledgeBaseId: revision.knowledgeBaseId },
+      });
+      if (await this.heldBack(tx, revision, title)) return;
       if (title !== null) {
         await tx.run('update document set title = $2 where id = $1 and not title_given', [revision.documentId, title]);
       }
@@ -141,12 +147,17 @@ export class Revisions {
          on conflict (knowledge_base_id, document_id) do update set kind = 'publish', revision_id = excluded.revision_id, created_at = now()`,
         [revision.tenantId, revision.knowledgeBaseId, revision.documentId, revision.id],
       );
-      await record(tx, revision, {
-        type: 'revision.staged',
-        requestId: revision.requestId,
-        data: { knowledgeBaseId: revision.knowledgeBaseId },
-      });
     });
+  }
+
+  /** Whether a sync holds it back: nothing is said of its document before that commits. */
+  private async heldBack(tx: Transaction, revision: LeasedRevision, title: string | null): Promise<boolean> {
+    const found = title === null ? {} : { foundTitle: title };
+    const held = await tx.run(
+      'update revision set details = details || $2::jsonb where id = $1 and sync_id is not null',
+      [revision.id, JSON.stringify(found)],
+    );
+    return held > 0;
   }
 
   /** It can never succeed as it is: told once, with the reason. What answered before goes on answering. */
@@ -224,11 +235,15 @@ export class Revisions {
     );
   }
 
-  /** A newer revision of the same document makes this one pointless: a burst of edits is read once or twice, not a thousand times. */
+  /**
+   * A newer revision of the same document makes this one pointless, unless a sync holds that back: a burst of edits is read
+   * once or twice, not a thousand times.
+   */
   private async overtaken(tx: Transaction, id: string, documentId: string, number: number): Promise<boolean> {
     const superseded = await tx.run(
-      `update revision set status = 'superseded', lease_token = null where id = $1 and exists
-         (select from revision n where n.document_id = $2 and n.number > $3 and n.status <> 'failed')`,
+      `update revision r set status = 'superseded', lease_token = null where id = $1 and exists
+         (select from revision n where n.document_id = $2 and n.number > $3 and n.status not in ('failed', 'superseded')
+            and (n.sync_id is null or n.sync_id = r.sync_id))`,
       [id, documentId, number],
     );
     return superseded > 0;

@@ -5,13 +5,16 @@ import type { Transaction } from '../platform/database.js';
 import { newId, showId } from '../platform/ids.js';
 import { type AccessDto, openToTenant, writeAccess } from './document-access.js';
 import { changeDetails, type DocumentDetails, type HeldDetails, heldDetails } from './document-details.js';
-import { type DocumentRow, findByExternalId, openDocument } from './documents.js';
+import { type DocumentRow, findByExternalId, openDocument, type RevisionStatus } from './documents.js';
 import type { KnowledgeBase } from './knowledge-bases.js';
+import { nameInSync, openSync } from './syncs.js';
 import { metadataTerms, titleTerms } from './document-terms.js';
 
 /** A content that was stored as a blob, with what its sender says of it. Absent details stay as they are. */
 export interface Submission extends DocumentDetails {
   externalId?: string;
+  /** The open sync that it is part of: nothing but access changes until that commits. */
+  syncId?: string;
   content: { hash: string; size: number; filename: string | null; declaredType: string | null };
   requestId: string | null;
 }
@@ -28,7 +31,8 @@ export interface Submitted {
  * Makes {document, revision, event} true in the caller's transaction: a new document, a new revision of the one with the
  * same external id, or nothing at all when the same bytes already answer or are on their way. Details that changed apply
  * at once, whatever becomes of the revision.
- * @throws ApiError not_found when the external id belongs to a document that this caller may not see
+ * @throws ApiError not_found when the external id belongs to a document that this caller may not see, or there is no such
+ *   sync; conflict when the sync is no longer open
  */
 export async function submit(
   tx: Transaction,
@@ -43,14 +47,18 @@ export async function submit(
   const existing =
     wish.externalId === undefined ? null : await findByExternalId(tx, principal, base.id, wish.externalId);
   if (!existing && wish.externalId !== undefined) await refuseHidden(tx, base, wish.externalId);
+  const syncId = wish.syncId === undefined ? null : await openSync(tx, base.id, wish.syncId);
   const id = existing?.id ?? (await insertDocument(tx, principal, base, wish));
-  const queued = !existing || !(await alreadyComing(tx, existing, wish.content.hash));
+  const queued = !existing || !(await alreadyComing(tx, existing, wish.content.hash, syncId));
   // Beside new content, details wait for it: until it answers, and if it fails, what answers keeps its own.
-  const waits = queued && existing !== null && existing.served_id !== null;
+  const waits = existing !== null && (syncId !== null || (queued && existing.served_id !== null));
   const changed = existing
     ? await changeDetails(tx, principal, existing, waits ? { access: wish.access } : wish)
     : true;
-  if (queued) await queueRevision(tx, principal, base, id, wish, waits ? await inherited(tx, existing, wish) : {});
+  const details = waits ? await inherited(tx, existing, wish, syncId) : {};
+  if (queued) await queueRevision(tx, principal, base, id, wish, { details, syncId });
+  if (syncId !== null)
+    await nameInSync(tx, principal, syncId, id, { made: !existing, details: queued ? {} : heldDetails(wish) });
   const document = await openDocument(
     tx,
     { ...principal, scopes: new Set([...principal.scopes, 'documents:read-all']) },
@@ -100,21 +108,36 @@ async function insertDocument(
   return id;
 }
 
-/** Whether these bytes answer now or are being worked on, with nothing newer behind them. */
-async function alreadyComing(tx: Transaction, document: DocumentRow, hash: string): Promise<boolean> {
-  if (document.content_hash !== hash || document.status === 'failed') return false;
-  if (document.status !== 'ready' && document.status !== 'superseded') return true;
+/** Whether these bytes answer now or are being worked on, with nothing newer behind them; what another sync holds back may never come. */
+async function alreadyComing(
+  tx: Transaction,
+  document: DocumentRow,
+  hash: string,
+  syncId: string | null,
+): Promise<boolean> {
+  const newest = await tx.row<{ id: string; content_hash: string; status: RevisionStatus }>(
+    `select id, content_hash, status from revision
+     where document_id = $1 and status <> 'superseded' and (sync_id is null or sync_id = $2) order by number desc limit 1`,
+    [document.id, syncId],
+  );
+  if (newest?.content_hash !== hash || newest.status === 'failed') return false;
+  if (newest.status !== 'ready') return true;
   const withdrawn = await tx.row(`select 1 from pending_change where document_id = $1 and kind = 'unpublish'`, [
     document.id,
   ]);
-  return document.served_id === document.revision_id && !withdrawn;
+  return document.served_id === newest.id && !withdrawn;
 }
 
 /** The details given now, over those of a revision that this one overtakes. */
-async function inherited(tx: Transaction, document: DocumentRow, wish: Submission): Promise<HeldDetails> {
+async function inherited(
+  tx: Transaction,
+  document: DocumentRow,
+  wish: Submission,
+  syncId: string | null,
+): Promise<HeldDetails> {
   const overtaken = await tx.row<{ details: HeldDetails }>(
-    `select details from revision where id = $1 and status not in ('ready', 'failed')`,
-    [document.revision_id],
+    `select details from revision where id = $1 and status not in ('ready', 'failed') and (sync_id is null or sync_id = $2)`,
+    [document.revision_id, syncId],
   );
   return { ...overtaken?.details, ...heldDetails(wish) };
 }
@@ -125,7 +148,7 @@ async function queueRevision(
   base: KnowledgeBase,
   documentId: string,
   wish: Submission,
-  details: HeldDetails,
+  { details, syncId }: { details: HeldDetails; syncId: string | null },
 ): Promise<void> {
   const numbered = await tx.row<{ number: number }>(
     'update document set last_revision = last_revision + 1, updated_at = now() where id = $1 returning last_revision as number',
@@ -135,8 +158,8 @@ async function queueRevision(
   const { content } = wish;
   await tx.run(
     `insert into revision (id, tenant_id, document_id, knowledge_base_id, number, content_hash, byte_size, filename, declared_type,
-       status, lease_expires_at, request_id, details)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + interval '60 seconds', $10, $11)`,
+       status, lease_expires_at, request_id, details, sync_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + interval '60 seconds', $10, $11, $12)`,
     [
       id,
       principal.tenantId,
@@ -149,6 +172,7 @@ async function queueRevision(
       content.declaredType,
       wish.requestId,
       JSON.stringify(details),
+      syncId,
     ],
   );
   await record(tx, principal, {

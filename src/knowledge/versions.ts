@@ -51,6 +51,10 @@ async function comparable(tx: Transaction, baseId: string, number: number): Prom
   return row;
 }
 
+/** As SQL: the revision of document `d` that a version shows. */
+const shownBy = ({ index_id: index, number }: Comparable): string =>
+  `(select c.revision_id from chunk c where c.index_id = ${Number(index ?? 0)} and c.document_id = d.id and c.ordinal = 0 and c.visible @> ${Number(number)})`;
+
 interface DifferenceRow {
   id: string;
   external_id: string | null;
@@ -107,8 +111,6 @@ export class Versions {
       const [one, other] = [await comparable(tx, id, from), await comparable(tx, id, to)];
       const parameters: unknown[] = [await documentsBetween(tx, id, from, to), startBelow(query), query.limit + 1];
       const visible = visibleTo(principal, parameters);
-      const shownBy = ({ index_id: index, number }: Comparable) =>
-        `(select c.revision_id from chunk c where c.index_id = ${Number(index ?? 0)} and c.document_id = d.id and c.ordinal = 0 and c.visible @> ${number})`;
       const rows = await tx.rows<DifferenceRow>(
         `select * from (
            select d.id, d.external_id, d.title, ${shownBy(one)} as before, ${shownBy(other)} as after

@@ -40,6 +40,11 @@ const table: Table = {
   [`POST ${document}/retry`]: write,
   [`GET ${document}/chunks`]: read,
   [`GET ${document}/content`]: read,
+  [`POST ${base}/syncs`]: write,
+  [`GET ${base}/syncs`]: ['documents:write', 'documents:read'],
+  [`GET ${base}/syncs/{sync}`]: ['documents:write', 'documents:read'],
+  [`POST ${base}/syncs/{sync}/commit`]: write,
+  [`POST ${base}/syncs/{sync}/abort`]: write,
   [`POST ${base}/search`]: ['search'],
 };
 

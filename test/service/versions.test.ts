@@ -15,6 +15,7 @@ beforeEach(async () => {
 
 const leave = (days: number) => ({ externalId: 'leave', content: `Every employee has ${days} days of annual leave.` });
 const versions = async (query = '') => (await library.call('GET', `/versions${query}`)).body;
+const stats = async () => (await versions()).data.map((version: { stats: object }) => version.stats);
 const newest = async (limit: number) =>
   (await service.call('GET', `/v1/events?limit=${limit}`)).body.data.map(
     ({ type, data }: { type: string; data: object }) => ({ type, ...data }),
@@ -48,7 +49,6 @@ describe('publishing', () => {
     const { id } = await library.publish(leave(27));
     await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
     await library.publish(leave(30));
-    const stats = async () => (await versions()).data.map((version: { stats: object }) => version.stats);
     const [two, one, none] = [2, 1, 0].map((count) => ({ documents: count, chunks: count }));
     expect(await stats()).toEqual([two, two, one, none]);
     await library.call('DELETE', `/documents/${id}`);
@@ -162,14 +162,15 @@ describe('activating an earlier version', () => {
   });
 });
 
-describe('comparing two versions', () => {
-  const changes = async (way: string, key?: string) => {
-    const { status, body } = await library.call('GET', `/versions/${way}`, { key });
-    const names = (list: { externalId: string }[]) => list?.map(({ externalId }) => externalId).toSorted();
-    return { status, added: names(body.added), changed: names(body.changed), removed: names(body.removed) };
-  };
-  const text = (externalId: string, content: string) => ({ externalId, content });
+const text = (externalId: string, content: string) => ({ externalId, content });
+const names = (list: { externalId: string }[]) => list?.map(({ externalId }) => externalId).toSorted();
 
+const changes = async (way: string, key?: string) => {
+  const { status, body } = await library.call('GET', `/versions/${way}`, { key });
+  return { status, added: names(body.added), changed: names(body.changed), removed: names(body.removed) };
+};
+
+describe('comparing two versions', () => {
   it('lists what was added, changed and removed, either way', async () => {
     await library.publish(text('stays', 'It stays.'));
     await library.publish(text('edited', 'Before the edit.'));

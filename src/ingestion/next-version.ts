@@ -1,0 +1,241 @@
+import { record, recordAll } from '../events/outbox.js';
+import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
+import {
+  documentsBetween,
+  recordChanges,
+  revisionsShown,
+  statsAfter,
+  type VersionChange,
+  type VersionStats,
+} from '../knowledge/version-changes.js';
+import { boundary } from '../platform/boundary.js';
+import type { TenantScope, Transaction } from '../platform/database.js';
+import { showId } from '../platform/ids.js';
+
+/** A base that nobody else publishes meanwhile: its pointer, and what its active version shows. */
+export interface LockedBase {
+  id: string;
+  active_version: number;
+  last_version: number;
+  index_id: number | null;
+  stats: VersionStats;
+}
+
+/** What is to be shown of a document: a staged revision, or null for nothing any more. */
+export interface Wish {
+  document_id: string;
+  revision_id: string | null;
+}
+
+/**
+ * Makes the next version of a base and activates it: chunks change their visibility, the pointer moves, the events are
+ * recorded, in the caller's transaction.
+ * @returns its number; null when it would show nothing else than the active one, and was not made
+ */
+export async function makeVersion(
+  tx: Transaction,
+  scope: TenantScope,
+  base: LockedBase,
+  wishes: readonly Wish[],
+  cause: Record<string, unknown> = {},
+): Promise<number | null> {
+  const number = base.last_version + 1;
+  const indexId = (await indexOf(tx, base.id, wishes)) ?? base.index_id;
+  if (indexId === null || wishes.length === 0) return null;
+  const changes = await changesOf(tx, indexId, base.active_version, wishes);
+  if (changes.length === 0) return null;
+  if (base.active_version !== base.last_version) await buildOn(tx, indexId, base, number);
+  await showAndHide(tx, indexId, number, changes);
+  await boundary('publish.swapping', base.id);
+  const stats = await statsAfter(tx, indexId, base.stats, changes);
+  await activate(tx, scope, base, { number, indexId, stats, cause }, changes);
+  await recordChanges(tx, scope, base.id, number, changes);
+  await settle(tx, scope, base.id, number, changes);
+  return number;
+}
+
+/**
+ * Not against the key: a new document of the base only refers to it, and need not wait until the publish is done.
+ *
+ * Two statements on purpose: after waiting for another publish, a join would be checked again with the version that was
+ * active before it, find nothing, and this publish would silently not happen.
+ */
+export async function lockBase(tx: Transaction, id: string): Promise<LockedBase | null> {
+  const pointer = await tx.row<Pick<LockedBase, 'active_version' | 'last_version'>>(
+    'select active_version, last_version from knowledge_base where id = $1 and deleted_at is null for no key update',
+    [id],
+  );
+  if (!pointer) return null;
+  // A version without an index shows nothing of the base's index, which is not the same as having none to hide.
+  const active = await tx.row<Pick<LockedBase, 'index_id' | 'stats'>>(
+    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as index_id, v.stats
+     from version v where v.knowledge_base_id = $1 and v.number = $2`,
+    [id, pointer.active_version],
+  );
+  return active && { id, ...pointer, ...active };
+}
+
+/** The index that what is staged stands in. */
+async function indexOf(tx: Transaction, id: string, wishes: readonly Wish[]): Promise<number | null> {
+  const row = await tx.row<{ id: number }>(
+    `select i.id from knowledge_index i where i.knowledge_base_id = $1 and exists
+       (select from chunk c where c.index_id = i.id and c.revision_id = any($2::uuid[])) order by i.id desc limit 1`,
+    [id, wishes.flatMap((wish) => wish.revision_id ?? [])],
+  );
+  return row?.id ?? null;
+}
+
+/** What the next version will show other than the active one: to unpublish what is not shown changes nothing. */
+async function changesOf(
+  tx: Transaction,
+  indexId: number,
+  active: number,
+  wishes: readonly Wish[],
+): Promise<VersionChange[]> {
+  const ids = wishes.map((wish) => wish.document_id);
+  const shown = await revisionsShown(tx, indexId, active, ids);
+  return wishes
+    .map((wish) => ({
+      documentId: wish.document_id,
+      before: shown.get(wish.document_id) ?? null,
+      after: wish.revision_id,
+    }))
+    .filter(({ before, after }) => before !== after);
+}
+
+/**
+ * After a rollback, the next version shows what the active one shows, not what the abandoned ones did: it differs from the
+ * last one, which it would follow, by nothing but what changed between the two.
+ */
+async function buildOn(
+  tx: Transaction,
+  indexId: number,
+  { id, active_version: active, last_version: last }: LockedBase,
+  number: number,
+): Promise<void> {
+  const documents = await documentsBetween(tx, id, active, last);
+  await tx.run(
+    `update chunk set visible = visible + int4multirange(int4range($3, null))
+     where index_id = $1 and document_id = any($4::uuid[]) and visible @> $2::int and not visible @> $3::int`,
+    [indexId, active, number, documents],
+  );
+  await tx.run(
+    `update chunk set visible = visible - int4multirange(int4range($3, null))
+     where index_id = $1 and document_id = any($4::uuid[]) and not visible @> $2::int and visible @> $3::int`,
+    [indexId, active, number, documents],
+  );
+}
+
+async function showAndHide(
+  tx: Transaction,
+  indexId: number,
+  number: number,
+  changes: readonly VersionChange[],
+): Promise<void> {
+  await tx.run(
+    `update chunk set visible = visible - int4multirange(int4range($3, null)) where index_id = $1 and revision_id = any($2::uuid[])`,
+    [indexId, changes.flatMap(({ before }) => before ?? []), number],
+  );
+  await tx.run(
+    `update chunk set visible = visible + int4multirange(int4range($3, null)) where index_id = $1 and revision_id = any($2::uuid[])`,
+    [indexId, published(changes), number],
+  );
+}
+
+async function activate(
+  tx: Transaction,
+  scope: TenantScope,
+  base: LockedBase,
+  made: { number: number; indexId: number; stats: VersionStats; cause: Record<string, unknown> },
+  changes: readonly VersionChange[],
+): Promise<void> {
+  const { id } = base;
+  const { number, indexId, stats } = made;
+  const unpublished = changes.filter(({ after }) => after === null).length;
+  const cause = {
+    kind: unpublished === changes.length ? 'unpublish' : 'publish',
+    ...made.cause,
+    published: changes.length - unpublished,
+    unpublished,
+  };
+  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [
+    id,
+    base.active_version,
+  ]);
+  await tx.run(
+    `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt, activated_at)
+     select $1, $2, $3, $4, $5, $6, 'active', $8,
+       (select jsonb_build_object('chunks', jsonb_build_object(
+            'total', coalesce(sum((r.receipt->'chunks'->>'total')::int), 0), 'reused', coalesce(sum((r.receipt->'chunks'->>'reused')::int), 0),
+            'embedded', coalesce(sum((r.receipt->'chunks'->>'embedded')::int), 0), 'removed', coalesce(sum((r.receipt->'chunks'->>'removed')::int), 0)),
+          'tokensEmbedded', coalesce(sum((r.receipt->>'tokensEmbedded')::int), 0))
+        from revision r where r.id = any($7::uuid[])), now()`,
+    [
+      scope.tenantId,
+      id,
+      number,
+      base.active_version,
+      indexId,
+      JSON.stringify(cause),
+      published(changes),
+      JSON.stringify(stats),
+    ],
+  );
+  await tx.run('update knowledge_base set active_version = $2, last_version = $2 where id = $1', [id, number]);
+  await record(tx, scope, {
+    type: 'index.version.activated',
+    subjectId: id,
+    data: { knowledgeBaseId: showId('kb', id), version: number, previous: base.active_version },
+  });
+}
+
+interface ReadyRow {
+  id: string;
+  document_id: string;
+  request_id: string | null;
+  details: HeldDetails;
+}
+
+/** The revisions that answer now are ready, those before them superseded; each document hears of it. */
+async function settle(
+  tx: Transaction,
+  scope: TenantScope,
+  id: string,
+  number: number,
+  changes: readonly VersionChange[],
+): Promise<void> {
+  const ready = await tx.rows<ReadyRow>(
+    `update revision set status = 'ready', ready_at = now() where id = any($1::uuid[]) and status = 'staged'
+     returning id, document_id, request_id, details`,
+    [published(changes)],
+  );
+  await tx.run(
+    `update revision r set status = 'superseded' from revision n
+     where n.id = any($1::uuid[]) and r.document_id = n.document_id and r.number < n.number and r.status in ('ready', 'staged')`,
+    [published(changes)],
+  );
+  for (const row of ready)
+    if (Object.keys(row.details).length > 0) await writeDetails(tx, row.document_id, row.details);
+  const about = (documentId: string) => ({
+    documentId: showId('doc', documentId),
+    knowledgeBaseId: showId('kb', id),
+    version: number,
+  });
+  await recordAll(tx, scope, [
+    ...ready.map((row) => ({
+      type: 'document.ready' as const,
+      subjectId: row.document_id,
+      requestId: row.request_id,
+      data: { ...about(row.document_id), revisionId: showId('rev', row.id) },
+    })),
+    ...changes
+      .filter(({ after }) => after === null)
+      .map(({ documentId }) => ({
+        type: 'document.unpublished' as const,
+        subjectId: documentId,
+        data: about(documentId),
+      })),
+  ]);
+}
+
+const published = (changes: readonly VersionChange[]): string[] => changes.flatMap(({ after }) => after ?? []);
