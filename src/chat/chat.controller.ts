@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../errors.js';
 import { Caller, Needs } from '../access/access.guard.js';
 import type { Principal } from '../access/principal.js';
-import { BooleanField, ChoiceField, TextField, TextListField } from '../platform/http/fields.js';
+import { BooleanField, ChoiceField, IntegerField, TextField, TextListField } from '../platform/http/fields.js';
 import { ReadsLive } from '../platform/http/idempotency.js';
 import { Chat, type PreparedChat } from './chat.js';
 import { EventStream } from './event-stream.js';
@@ -15,6 +15,14 @@ export class ChatDto {
 
   @TextField({ max: 4000, example: 'How many days of annual leave do I get?' })
   message: string;
+
+  @IntegerField({
+    optional: true,
+    min: 0,
+    max: 2_147_483_647,
+    description: 'An earlier version of the only knowledge base to look back to; needs the scope versions:look-back.',
+  })
+  version?: number;
 
   @TextField({ optional: true, max: 60, description: 'Goes on with a conversation; absent: begins one.' })
   conversationId?: string;

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Principal } from '../access/principal.js';
+import { invalidField } from '../errors.js';
 import { terms } from '../knowledge/terms.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
@@ -13,6 +14,8 @@ import type { PromptPassage, StructuredPrompt } from './prompt.js';
 export interface ChatWish {
   knowledgeBases: string[];
   message: string;
+  /** A version of the only base to look back to; absent: the active ones. */
+  version?: number;
   conversationId?: string;
   instructions?: string;
   output: 'text' | 'markdown';
@@ -47,13 +50,17 @@ export class Chat {
   /** Everything that can be refused happens here, before the first byte of an answer. @throws ApiError not_found */
   async prepare(principal: Principal, wish: ChatWish, requestId: string): Promise<PreparedChat> {
     const started = performance.now();
-    await this.retrieval.check(principal, wish.knowledgeBases);
+    if (wish.version !== undefined && wish.knowledgeBases.length > 1)
+      throw invalidField('version', 'is of one knowledge base: name no other');
+    await this.retrieval.check(principal, wish.knowledgeBases, wish.version);
     const conversation = await this.conversations.ask(principal, wish.conversationId, wish.message, requestId);
     const follows = conversation.lastQuestion !== null && terms(wish.message).length <= shortQuestion;
     const query = follows ? `${conversation.lastQuestion} ${wish.message}`.slice(0, 4000) : wish.message;
     const found: SearchAnswer[] = [];
     for (const base of new Set(wish.knowledgeBases)) {
-      found.push(await this.retrieval.search(principal, base, { query, topK: passagesPerAnswer, mode: 'hybrid' }));
+      const { version } = wish;
+      const search = { query, topK: passagesPerAnswer, mode: 'hybrid', version } as const;
+      found.push(await this.retrieval.search(principal, base, search));
     }
     const several = found.length > 1;
     const passages = found

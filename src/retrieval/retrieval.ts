@@ -3,7 +3,6 @@ import { CONFIG, type Config } from '../config.js';
 import { ApiError, invalidField } from '../errors.js';
 import { type Principal, readsAll } from '../access/principal.js';
 import { vectorLiteral } from '../knowledge/chunks.js';
-import { openBase } from '../knowledge/knowledge-bases.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { Embedder, type EmbeddingModel } from '../platform/models/embedder.js';
@@ -85,9 +84,7 @@ export class Retrieval {
    * @throws ApiError not_found for a base or version that is not there for this caller
    */
   async search(principal: Principal, shownBase: string, wish: SearchWish): Promise<SearchAnswer> {
-    if (wish.version !== undefined && !principal.scopes.has('versions:look-back')) {
-      throw new ApiError('forbidden', 'Looking back at a version needs the scope versions:look-back.');
-    }
+    mayLookBack(principal, wish.version);
     const askers = { asker: principal, searcher: searcherOf(principal, wish) };
     const question = this.read(wish);
     // One snapshot for everything, unless a model far away must be asked for the question's vector in between.
@@ -120,10 +117,11 @@ export class Retrieval {
     };
   }
 
-  /** @throws ApiError not_found when one of the bases is not there for this caller */
-  async check(principal: Principal, shownBases: readonly string[]): Promise<void> {
-    await this.database.as(principal, async (tx) => {
-      for (const base of shownBases) await openBase(tx, principal, base);
+  /** @throws ApiError not_found when one of the bases, or the version, is not there for this caller; forbidden */
+  async check(principal: Principal, shownBases: readonly string[], version?: number): Promise<void> {
+    mayLookBack(principal, version);
+    await this.database.snapshot(principal, async (tx) => {
+      for (const base of shownBases) await readTarget(tx, principal, base, version, null);
     });
   }
 
@@ -230,6 +228,12 @@ const queryVector = (model: EmbeddingModel, vector: number[]): QueryVector => ({
   lexical: model.lexical,
   alpha: model.lexical ? lexicalAlpha : modelAlpha,
 });
+
+/** @throws ApiError forbidden */
+function mayLookBack({ scopes }: Principal, version: number | undefined): void {
+  if (version !== undefined && !scopes.has('versions:look-back'))
+    throw new ApiError('forbidden', 'Looking back at a version needs the scope versions:look-back.');
+}
 
 /** Who may see what counts for a search. @throws ApiError unless the caller may look with somebody else's eyes */
 function searcherOf(principal: Principal, { explain, documentId, as }: SearchWish): Principal {

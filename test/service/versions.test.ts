@@ -229,6 +229,22 @@ describe('looking back at a version', () => {
     expect((await library.call('POST', '/search', { body: { query: 'leave', version: 9 } })).status).toBe(404);
   });
 
+  it('chats as that version would have, of one base, and only with the scope for it', async () => {
+    await library.publish(leave(27));
+    await library.publish(leave(30));
+    const ask = async (more: object, key?: string) => {
+      const body = { knowledgeBases: [library.base], message: 'How many days of annual leave are there?', ...more };
+      return service.call('POST', '/v1/chat', { body, key });
+    };
+    expect((await ask({})).body).toMatchObject({ version: 2, answer: expect.stringContaining('30 days') });
+    expect((await ask({ version: 1 })).body).toMatchObject({ version: 1, answer: expect.stringContaining('27 days') });
+    expect((await ask({ version: 9 })).status).toBe(404);
+    const other = await openLibrary(service);
+    expect((await ask({ version: 1, knowledgeBases: [library.base, other.base] })).status).toBe(400);
+    const { key } = (await service.call('POST', '/v1/api-keys', { body: { name: 'asks', scopes: ['chat'] } })).body;
+    expect((await ask({ version: 1 }, key)).status).toBe(403);
+  });
+
   it('does not show a document that was deleted since', async () => {
     const { id } = await library.publish(leave(27));
     await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
