@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import { Client as DatabaseClient } from 'pg';
 import { Client } from '../samples/demo/client.mjs';
+import { Disappointment } from '../samples/demo/page.mjs';
 import { startService } from '../samples/demo/service.mjs';
 
 const adminKey = 'the-admin-key-of-a-bench-run';
@@ -152,6 +154,14 @@ export async function inParallel(list, atOnce, deed) {
   await Promise.all(Array.from({ length: Math.min(atOnce, list.length) }, worker));
   return results;
 }
+
+const overloaded = handleWhen((error) => error instanceof Disappointment && /\b503\b/.test(error.message));
+
+/** As a caller should: asks again, later each time, while the service says that it has too much to do. */
+export const patiently = retry(overloaded, {
+  maxAttempts: 50,
+  backoff: new ExponentialBackoff({ initialDelay: 500, maxDelay: 5000 }),
+});
 
 /** @param {number} ms */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { Client } from '../../samples/demo/client.mjs';
 import { progress } from '../eval/progress.mjs';
-import { allAnswer, inParallel, pause, startForBench } from '../load.mjs';
+import { allAnswer, inParallel, patiently, pause, startForBench } from '../load.mjs';
 import { openCorpus } from './corpus.mjs';
 
 const tap = new URL('tap.mjs', import.meta.url).href;
@@ -39,7 +39,9 @@ export async function openStage() {
       const perDocument = uploaded === 0 ? 50 : passages / uploaded;
       const more = Math.max(1, Math.min(500, Math.ceil((target - passages) / perDocument)));
       const numbers = Array.from({ length: more }, (_, at) => uploaded + at);
-      await inParallel(numbers, 8, (number) => owner.post(`${base}/documents`, corpus.document(number)));
+      await inParallel(numbers, 8, (number) =>
+        patiently.execute(() => owner.post(`${base}/documents`, corpus.document(number))),
+      );
       uploaded += more;
       const { stats, failed } = await allAnswer(owner, base, uploaded, { everyMs: 200 });
       if (failed.length > 0) throw new Error(`not all documents could be read: ${JSON.stringify(failed)}`);
@@ -78,6 +80,7 @@ export async function openStage() {
   return {
     lane: service.lane,
     questions: corpus.questions,
+    document: corpus.document,
     base,
     owner,
     grow,

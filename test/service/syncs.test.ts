@@ -53,6 +53,30 @@ describe('a sync', () => {
     expect((await commit(id)).body).toMatchObject({ status: 'completed', version: 2 });
   });
 
+  it('of 200 documents is there at once or not at all, for a reader who never stops looking', async () => {
+    const size = 200;
+    const id = await begin();
+    for (let number = 0; number < size; number++)
+      await library.upload(text(`d${number}`, `Tide table ${number} of the harbour.`, { syncId: id }));
+    await service.settle();
+    const seen = new Set<number>();
+    let looking = true;
+    const look = async () => {
+      while (looking) {
+        const search = { topK: 50, mode: 'keyword', rank: { perDocument: 0, dropDuplicates: false } };
+        const { version, results } = await library.search('tide', search);
+        seen.add(results.length);
+        if (version === 1) return;
+      }
+    };
+    const reader = look();
+    expect(await settled(id)).toMatchObject({ version: 1, outcome: { published: size } });
+    await Promise.race([reader, new Promise((done) => setTimeout(done, 5_000))]);
+    looking = false;
+    expect([...seen].toSorted((one, other) => one - other)).toEqual([0, 50]);
+    expect((await library.call('GET', '/versions/1')).body.stats).toEqual({ documents: size, chunks: size });
+  });
+
   it('is committed while its documents are still being read: the version comes when all of them are', async () => {
     const id = await begin();
     await library.upload(text('one', 'Text of one.', { syncId: id }));
