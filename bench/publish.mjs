@@ -16,6 +16,7 @@ const { values } = parseArgs({
   },
 });
 const most = 1000;
+const ms = (/** @type {number} */ time) => time.toFixed(0);
 const stage = await openStage();
 const { owner, base } = stage;
 try {
@@ -52,7 +53,6 @@ try {
   const lane = stage.lane === 'embedded' ? 'embedded' : 'native';
   const title = `Publishing and going back, ${stage.lane}`;
   const names = { publish: 'publish', back: 'roll back', forward: 'activate again' };
-  const ms = (/** @type {number} */ time) => time.toFixed(0);
   const report = {
     title,
     notes: [`from the call to its effect, p50 of ${values.rounds}, in ms; a publish also waits for its turn, 100 ms`],

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -6,11 +6,13 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Config, readConfig } from '../../src/config.js';
 import type { Lane } from '../../src/knowledge/revisions.js';
 import { ParserPool } from '../../src/ingestion/parsers/parser-pool.js';
 
+const run = promisify(execFile);
 const child = fileURLToPath(new URL('./misbehaving-child.mjs', import.meta.url));
 
 let folder: string;
@@ -156,6 +158,11 @@ describe('a parser process', () => {
   });
 });
 
+it('a pool that is closed has ended all it started before the program goes on', async () => {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', closing()]);
+  expect(stdout).toBe('closed\n');
+});
+
 describe.skipIf(process.platform !== 'linux')('a service that was killed', () => {
   // Folders of their own: whatever starts elsewhere on this machine meanwhile sweeps the common one.
   beforeAll(async () => void vi.stubEnv('TMPDIR', await mkdtemp(join(tmpdir(), 'lectern-orphans-'))));
@@ -188,7 +195,20 @@ describe.skipIf(process.platform !== 'linux')('a service that was killed', () =>
 const built = (path: string) => JSON.stringify(new URL(`../../dist/${path}`, import.meta.url).href);
 
 /** A program with one idle and one busy parser process, which says their ids. */
-function orphaning(): string {
+const orphaning = (): string =>
+  program(`
+    const pids = await Promise.all(['a', 'b'].map(async (owner) => (await told('pid', owner)).parsed.text));
+    void told('spin', 'b');
+    setTimeout(() => console.log(pids.join(' ')), 500);`);
+
+/** One that closes the pool in the end, and has nothing else to wait for. */
+const closing = (): string =>
+  program(`
+    await told('pid', 'a');
+    await pool.close();
+    console.log('closed');`);
+
+function program(deeds: string): string {
   return `
     import { writeFileSync } from 'node:fs';
     import { ParserPool } from ${built('ingestion/parsers/parser-pool.js')};
@@ -199,7 +219,5 @@ function orphaning(): string {
       writeFileSync(path, deed);
       return pool.parse(path, { filename: null, declared: null }, { owner });
     };
-    const pids = await Promise.all(['a', 'b'].map(async (owner) => (await told('pid', owner)).parsed.text));
-    void told('spin', 'b');
-    setTimeout(() => console.log(pids.join(' ')), 500);`;
+    ${deeds}`;
 }

@@ -60,9 +60,9 @@ describe('a sync', () => {
       await library.upload(text(`d${number}`, `Tide table ${number} of the harbour.`, { syncId: id }));
     await service.settle();
     const seen = new Set<number>();
-    let looking = true;
+    const stop = new AbortController();
     const look = async () => {
-      while (looking) {
+      while (!stop.signal.aborted) {
         const search = { topK: 50, mode: 'keyword', rank: { perDocument: 0, dropDuplicates: false } };
         const { version, results } = await library.search('tide', search);
         seen.add(results.length);
@@ -72,7 +72,7 @@ describe('a sync', () => {
     const reader = look();
     expect(await settled(id)).toMatchObject({ version: 1, outcome: { published: size } });
     await Promise.race([reader, new Promise((done) => setTimeout(done, 5_000))]);
-    looking = false;
+    stop.abort();
     expect([...seen].toSorted((one, other) => one - other)).toEqual([0, 50]);
     expect((await library.call('GET', '/versions/1')).body.stats).toEqual({ documents: size, chunks: size });
   });

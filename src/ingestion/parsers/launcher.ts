@@ -96,6 +96,7 @@ export class Launcher {
     if (!process) return;
     this.process = null;
     const gone = once(process, 'exit');
+    process.ref(); // whoever closes it waits for its end
     if (process.connected) process.disconnect();
     await gone;
   }
