@@ -9,8 +9,8 @@ export interface LaunchOrder {
   entry?: string;
 }
 
-/** From the service to the launcher: start a process under this number, or hand it a line. */
-export type ToLauncher = { id: number; start: LaunchOrder } | { id: number; line: string };
+/** From the service to the launcher: start a process under this number, hand it a line, or kill it. */
+export type ToLauncher = { id: number } & ({ start: LaunchOrder } | { line: string } | { kill: true });
 
 /** How a process ended: its exit code, its signal or why it did not start; and the last it wrote to its standard error. */
 export interface Ending {

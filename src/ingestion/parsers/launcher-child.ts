@@ -51,7 +51,8 @@ function tell(what: FromLauncher): void {
 
 process.on('message', (order: ToLauncher) => {
   if ('start' in order) start(order.id, order.start);
-  else hand(order.id, order.line);
+  else if ('line' in order) hand(order.id, order.line);
+  else children.get(order.id)?.process.kill('SIGKILL');
 });
 
 process.once('disconnect', () => {

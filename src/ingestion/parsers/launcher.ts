@@ -16,25 +16,19 @@ export class Launched {
   readonly ended: Promise<Ending>;
   private end: (ending: Ending) => void = () => undefined;
   private readonly verdicts: string[] = [];
-  private doomed = false;
   private waiting: ((verdict: string | null) => void) | null = null;
 
-  constructor(private readonly send: (line: string) => void) {
+  constructor(private readonly send: (deed: { line: string } | { kill: true }) => void) {
     this.ended = new Promise((done) => (this.end = done));
   }
 
   write(line: string): void {
-    if (!this.over) this.send(line);
+    if (!this.over) this.send({ line });
   }
 
+  /** By the launcher, which knows it by more than a number of the system's that may be another's by now. */
   kill(): void {
-    this.doomed = true;
-    if (this.over || this.pid === 0) return;
-    try {
-      process.kill(this.pid, 'SIGKILL');
-    } catch {
-      // it has just ended
-    }
+    if (!this.over) this.send({ kill: true });
   }
 
   /** @returns what it says next, or null when it ended without a word */
@@ -45,10 +39,8 @@ export class Launched {
   }
 
   hear(what: FromLauncher): void {
-    if ('pid' in what) {
-      this.pid = what.pid;
-      if (this.doomed) this.kill();
-    } else if ('verdict' in what) this.say(what.verdict);
+    if ('pid' in what) this.pid = what.pid;
+    else if ('verdict' in what) this.say(what.verdict);
     else {
       this.over = true;
       this.end(what.ending);
@@ -83,7 +75,7 @@ export class Launcher {
     this.rest = null;
     const id = ++this.last;
     const send = (message: ToLauncher) => void process.send(message, () => undefined); // gone: its exit tells
-    const launched = new Launched((line) => send({ id, line }));
+    const launched = new Launched((deed) => send({ id, ...deed }));
     this.launched.set(id, launched);
     this.holdOpen();
     send({ id, start: order });
@@ -108,11 +100,14 @@ export class Launcher {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     process.on('message', (what: FromLauncher) => this.hear(what));
-    process.on('error', () => undefined); // it did not start, or a line did not reach it: its exit tells
-    process.once('exit', () => {
+    const over = () => {
       if (this.process !== null && this.process !== process) return; // it was at rest, and another has taken its place
       this.process = null;
       for (const id of this.launched.keys()) this.hear({ id, ending: { how: launcherEnded, complaint: '' } });
+    };
+    process.once('exit', over);
+    process.on('error', () => {
+      if (process.pid === undefined) over(); // it did not start; that a line did not reach it, its exit tells
     });
     return process;
   }
