@@ -44,7 +44,9 @@ const columns = `d.id, d.external_id, d.title, d.title_given, ${accessColumn} as
 
 const tables = `document d
   join knowledge_base b on b.id = d.knowledge_base_id
-  join lateral (select * from revision r where r.document_id = d.id order by (r.status = 'superseded'), r.number desc limit 1) r on true
+  join lateral (select * from revision r where r.id = coalesce(
+      (select n.id from revision n where n.document_id = d.id and n.status <> 'superseded' order by n.number desc limit 1),
+      (select n.id from revision n where n.document_id = d.id order by n.number desc limit 1))) r on true
   left join version v on v.knowledge_base_id = b.id and v.number = b.active_version
   left join lateral (select c.revision_id from chunk c where c.index_id = v.index_id and c.document_id = d.id
                      and c.visible @> v.number limit 1) c on true

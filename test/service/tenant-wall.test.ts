@@ -12,7 +12,7 @@ import {
 } from './callers.js';
 import { type Answer, type Service, startService } from './harness.js';
 
-type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv', string>;
+type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync', string>;
 
 let service: Service;
 let own: Tenant;
@@ -46,6 +46,7 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
   const source = await create('/v1/cms-sources', { knowledgeBaseId: base.id });
   const answer = await create('/v1/chat', { knowledgeBases: [base.id], message: 'How many days of annual leave?' });
   const apiKey = await makeKey(service, key, { scopes: ['search'] });
+  const sync = await create(`/v1/knowledge-bases/${base.id}/syncs`);
   return {
     kb: base.id,
     doc: document.id,
@@ -55,6 +56,7 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
     del: delivery.id,
     cms: source.id,
     conv: answer.conversationId,
+    sync: sync.id,
   };
 }
 
@@ -67,6 +69,7 @@ const randomIds = (): Ids => ({
   del: newId('del'),
   cms: newId('cms'),
   conv: newId('conv'),
+  sync: newId('sync'),
 });
 
 const bodies: [RegExp, object][] = [
@@ -75,7 +78,7 @@ const bodies: [RegExp, object][] = [
   [/^PATCH .*endpoints/, { enabled: false }],
   [/^POST .*documents$/, { content: 'mine now' }],
   [/^POST .*search$/, { query: 'leave' }],
-  [/^POST .*rotate$/, {}],
+  [/^POST .*(rotate|commit)$/, {}],
 ];
 
 const kinds: [string, keyof Ids][] = [
@@ -90,7 +93,7 @@ const kinds: [string, keyof Ids][] = [
 function about(route: string, ids: Ids, key: string): Promise<Answer> {
   const [method = '', path = ''] = route.split(' ');
   const named = kinds.reduce((left, [place, kind]) => left.replace(`${place}{id}`, `${place}${ids[kind]}`), path);
-  const url = named.replace('{kb}', ids.kb).replace('{number}', '1');
+  const url = named.replace('{kb}', ids.kb).replace('{number}', '1').replace('{sync}', ids.sync);
   const body = bodies.find(([pattern]) => pattern.test(route))?.[1];
   return service.call(method, url, { key, body, headers: { 'x-request-id': 'same' } });
 }
@@ -120,8 +123,9 @@ const callsOf = (chosen: string[]) =>
 const hook = (id: string) =>
   service.call('POST', `/v1/hooks/${id}`, { key: null, body: {}, headers: { 'x-request-id': 'same' } });
 
-/** Deletes come last, of documents before those of their bases. */
-const order = (route: string) => (route.startsWith('DELETE') ? 1000 - route.length : 0);
+/** What ends something comes last: a sync's commit before its abort, deletes of documents before those of their bases. */
+const order = (route: string) =>
+  route.startsWith('DELETE') ? 1000 - route.length : route.endsWith('/abort') ? 2 : route.endsWith('/commit') ? 1 : 0;
 
 describe('what belongs to the other tenant', () => {
   it('answers every route that names an id like a thing that is nowhere, byte for byte', async () => {
@@ -130,7 +134,7 @@ describe('what belongs to the other tenant', () => {
   });
 
   it('is not reached through a knowledge base of one’s own, either', async () => {
-    const inBase = routes.filter((route) => route.includes('/documents/{id}'));
+    const inBase = routes.filter((route) => /\/documents\/\{id\}|\{sync\}/.test(route));
     expect(inBase.length).toBeGreaterThan(5);
     expect(await differences(callsOf(inBase), { ...foreign, kb: ownBase.id })).toEqual([]);
   });
