@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { moveAside } from '../../src/platform/embedded/datadir.js';
+import { template } from '../service/template.js';
 import { EmbeddedPool, type EmbeddedPoolOptions } from '../../src/platform/embedded/pool.js';
 
 const WRITER = fileURLToPath(new URL('embedded-writer.mjs', import.meta.url));
@@ -54,7 +56,12 @@ async function kill(child: ChildProcess): Promise<void> {
 
 const RUNAWAY = 'select count(*) from generate_series(1, 100000000000)';
 
+/** A database that is there already: to make one takes seconds, which is not what these are about. */
+const startFromTemplate = () => beforeEach(async () => cp(await template(), dataDir, { recursive: true }));
+
 describe('a runaway statement', () => {
+  startFromTemplate();
+
   test('148: is cut at the deadline while the others go on and no acknowledged row is lost', async () => {
     const pool = open({ statementTimeoutMs: 1_000 });
     await pool.query('create table kept (n int)');
@@ -103,6 +110,8 @@ describe('a runaway statement', () => {
 });
 
 describe('a client that does not clean up', () => {
+  startFromTemplate();
+
   test('has its open transaction rolled back when it is released', async () => {
     const pool = open();
     await pool.query('create table kept (n int)');
