@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal, Scope } from '../access/principal.js';
 import type { RecordedEvent } from '../events/relay.js';
 import { deleteDocument, unpublishDocument } from '../knowledge/document-changes.js';
-import { findByExternalId } from '../knowledge/documents.js';
+import { findByExternalId, lockExternalId } from '../knowledge/documents.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
 import { submit } from '../knowledge/submit.js';
 import { Database, type Transaction } from '../platform/database.js';
@@ -36,9 +36,7 @@ export class Articles {
         change.knowledgeBaseId,
       ]);
       if (!there) return;
-      await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
-        `${change.knowledgeBaseId} ${change.externalId}`,
-      ]);
+      await lockExternalId(tx, change.knowledgeBaseId, change.externalId);
       if (await this.isLate(tx, change)) return;
       await this.carryOut(tx, principal, change, event.requestId);
     });

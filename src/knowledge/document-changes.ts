@@ -5,7 +5,7 @@ import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 import { changeDetails, type DocumentDetails } from './document-details.js';
-import { type DocumentRow, openDocument, showDocument } from './documents.js';
+import { type DocumentRow, lockExternalId, openDocument, showDocument } from './documents.js';
 import { type KnowledgeBase, openBase } from './knowledge-bases.js';
 
 type Deed<T> = (tx: Transaction, base: KnowledgeBase, document: DocumentRow) => Promise<T>;
@@ -26,9 +26,10 @@ export class DocumentChanges {
 
   /** Ends a document: it answers no question from this commit on, and no rollback brings it back. */
   async delete(principal: Principal, base: string, id: string, requestId: string): Promise<void> {
-    await this.onDocument(principal, base, id, (tx, { id: baseId }, document) =>
-      deleteDocument(tx, principal, baseId, document.id, requestId),
-    );
+    await this.onDocument(principal, base, id, async (tx, { id: baseId }, document) => {
+      if (document.external_id !== null) await lockExternalId(tx, baseId, document.external_id);
+      await deleteDocument(tx, principal, baseId, document.id, requestId);
+    });
   }
 
   /** Takes a document out of the next version; a rollback may undo it. */
@@ -80,7 +81,11 @@ export async function deleteDocument(
   requestId: string | null,
 ): Promise<void> {
   await endRevisions(tx, documentId);
-  await tx.run('update document set deleted_at = now(), updated_at = now() where id = $1', [documentId]);
+  const deleted = await tx.run(
+    'update document set deleted_at = now(), updated_at = now() where id = $1 and deleted_at is null',
+    [documentId],
+  );
+  if (deleted === 0) return; // somebody else was quicker, and has told of it
   await tx.run('delete from pending_change where document_id = $1', [documentId]);
   const data = { documentId: showId('doc', documentId), knowledgeBaseId: showId('kb', baseId) };
   await record(tx, scope, { type: 'document.deleted', subjectId: documentId, requestId, data });

@@ -112,6 +112,20 @@ export async function findByExternalId(
   );
 }
 
+/**
+ * One at a time submits or deletes what has this external id, until the transaction ends: two first submissions would both
+ * insert, and one that finds its document unchanged would answer with one that is gone.
+ */
+export async function lockExternalId(tx: Transaction, baseId: string, externalId: string): Promise<void> {
+  await tx.run('select pg_advisory_xact_lock_shared(hashtextextended($1, 2))', [baseId]);
+  await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${baseId} ${externalId}`]);
+}
+
+/** The same for every external id of a base, for those who delete any number: a lock for each would fill the server's table. */
+export async function lockExternalIds(tx: Transaction, baseId: string): Promise<void> {
+  await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 2))', [baseId]);
+}
+
 @Injectable()
 export class Documents {
   constructor(private readonly database: Database) {}

@@ -5,7 +5,7 @@ import type { Transaction } from '../platform/database.js';
 import { newId, showId } from '../platform/ids.js';
 import { type AccessDto, openToTenant, writeAccess } from './document-access.js';
 import { changeDetails, type DocumentDetails, type HeldDetails, heldDetails } from './document-details.js';
-import { type DocumentRow, findByExternalId, openDocument, type RevisionStatus } from './documents.js';
+import { type DocumentRow, findByExternalId, lockExternalId, openDocument, type RevisionStatus } from './documents.js';
 import type { KnowledgeBase } from './knowledge-bases.js';
 import { nameInSync, openSync } from './syncs.js';
 import { metadataTerms, titleTerms } from './document-terms.js';
@@ -40,10 +40,7 @@ export async function submit(
   base: KnowledgeBase,
   wish: Submission,
 ): Promise<Submitted> {
-  // One submission at a time for each external id, or two first ones would both insert.
-  if (wish.externalId !== undefined) {
-    await tx.run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${base.id} ${wish.externalId}`]);
-  }
+  if (wish.externalId !== undefined) await lockExternalId(tx, base.id, wish.externalId);
   const existing =
     wish.externalId === undefined ? null : await findByExternalId(tx, principal, base.id, wish.externalId);
   if (!existing && wish.externalId !== undefined) await refuseHidden(tx, base, wish.externalId);

@@ -8,6 +8,7 @@ import { type Page, type PageQuery, page, startBelow } from '../platform/http/pa
 import { newId, readId, showId } from '../platform/ids.js';
 import { deleteDocument } from './document-changes.js';
 import type { HeldDetails } from './document-details.js';
+import { lockExternalIds } from './documents.js';
 import { openBase } from './knowledge-bases.js';
 
 export type SyncStatus = 'open' | 'committing' | 'completed' | 'aborted' | 'expired';
@@ -165,6 +166,7 @@ async function discard(
   { id, knowledge_base_id: baseId }: SyncRow,
   how: 'aborted' | 'expired',
 ): Promise<void> {
+  await lockExternalIds(tx, baseId);
   await tx.run(
     `update revision set sync_id = null, lease_token = null,
        status = case when status in ('failed', 'superseded') then status else 'superseded' end where sync_id = $1`,

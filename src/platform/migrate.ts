@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { runMigrations as migrateBullMq } from 'bullmq';
+import type { PoolClient } from 'pg';
 import type { Pool } from './pool.js';
 
 const folder = new URL('../../migrations/', import.meta.url);
@@ -15,10 +16,12 @@ const advisoryLock = 5_318_008_112;
 export async function migrate(pool: Pool, options: { withQueueTables: boolean }): Promise<string[]> {
   const files = (await readdir(folder)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
   const client = await pool.connect();
+  let held = false;
   try {
+    await lock(client);
+    held = true;
     await client.query('begin');
     await client.query('set local statement_timeout to 0');
-    await client.query('select pg_advisory_xact_lock($1)', [advisoryLock]);
     await client.query(
       'create table if not exists schema_migration (name text primary key, applied_at timestamptz not null default now())',
     );
@@ -38,6 +41,23 @@ export async function migrate(pool: Pool, options: { withQueueTables: boolean })
     await client.query('rollback').catch(() => undefined);
     throw error;
   } finally {
-    client.release();
+    const freed =
+      !held ||
+      (await client.query('select pg_advisory_unlock($1)', [advisoryLock]).then(
+        () => true,
+        () => false,
+      ));
+    client.release(!freed);
   }
+}
+
+/**
+ * Held by the session until everything is there. Those who waited must begin their transactions after they got it: one
+ * that waits inside a transaction goes on with what it remembers of the catalogue, and creates a schema that exists.
+ */
+async function lock(client: PoolClient): Promise<void> {
+  await client.query('begin');
+  await client.query('set local statement_timeout to 0');
+  await client.query('select pg_advisory_lock($1)', [advisoryLock]);
+  await client.query('commit');
 }
