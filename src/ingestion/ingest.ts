@@ -32,6 +32,18 @@ interface Receipt {
 const outageMs = 15_000;
 const longestOutageMs = 600_000;
 
+export interface IngestOptions {
+  lane?: Lane;
+  /** Ends the reading of a file at once; the revision is tried again. */
+  stop?: AbortSignal;
+  /** Asked when a file could go on in the slow lane while it is being read. */
+  moves?: () => boolean;
+}
+
+interface ReadOptions extends Pick<IngestOptions, 'moves'> {
+  signal: AbortSignal;
+}
+
 /** Nothing is wrong with the file so far: it only needs more time than one gets while others wait. */
 class TakesLong extends Error {}
 
@@ -58,17 +70,16 @@ export class Ingestion {
    * Safe to run twice and at the same time: whoever does not get the lease stops. A failure that cannot pass ends the
    * revision with its name. While the embedding model is down the revision waits, however long; after any other failure
    * it is tried again, though not for ever. A file that takes longer to read than most leaves its place to the next one,
-   * and waits for the slow lane.
-   * @param stop ends the reading of a file at once; the revision is tried again
+   * and waits for the slow lane, or goes on there.
    * @returns whether the lease was to be had
    */
-  async ingest(revisionId: string, lane: Lane = 'fast', stop?: AbortSignal): Promise<boolean> {
+  async ingest(revisionId: string, { lane = 'fast', stop, moves }: IngestOptions = {}): Promise<boolean> {
     const revision = await this.revisions.claim(revisionId, lane);
     if (!revision) return false; // done, superseded, waiting for the other lane, or held by another worker
     const abort = new AbortController();
     const beat = setInterval(() => void this.beat(revision, abort), (this.config.workers.leaseSeconds * 1000) / 3);
     try {
-      await this.carryOut(revision, stop ? AbortSignal.any([abort.signal, stop]) : abort.signal);
+      await this.carryOut(revision, { signal: stop ? AbortSignal.any([abort.signal, stop]) : abort.signal, moves });
     } catch (error) {
       await this.giveUp(revision, error, abort.signal);
     } finally {
@@ -98,12 +109,12 @@ export class Ingestion {
     }
   }
 
-  private async carryOut(revision: LeasedRevision, signal: AbortSignal): Promise<void> {
+  private async carryOut(revision: LeasedRevision, how: ReadOptions): Promise<void> {
     const model = this.modelOf(revision);
     model.check();
     const clock = stopwatch();
     await boundary('parse.begun', revision.documentId);
-    const { contentType, parsed } = await this.parse(revision, signal);
+    const { contentType, parsed } = await this.parse(revision, how);
     const language = revision.pipeline.language ?? (await detectLanguage(parsed.text));
     await this.keep(revision, contentType, parsed, language);
     await boundary('parse.kept', revision.documentId);
@@ -128,11 +139,20 @@ export class Ingestion {
     throw new PermanentFailure('model_unavailable', sentence, true);
   }
 
-  private async parse(revision: LeasedRevision, signal: AbortSignal): Promise<Parsed> {
+  private async parse(revision: LeasedRevision, { signal, moves }: ReadOptions): Promise<Parsed> {
     const { timeoutMs, patienceMs } = this.config.parser;
     const hint = { filename: revision.filename, declared: revision.declaredType };
-    const patient = revision.lane === 'slow' || patienceMs >= timeoutMs;
-    const options = { owner: revision.tenantId, lane: revision.lane, ...(patient ? {} : { patienceMs }), signal };
+    let patient = revision.lane === 'slow' || patienceMs >= timeoutMs;
+    const move = () => {
+      if (!moves?.()) return false;
+      patient = true;
+      void this.revisions.moveToSlow(revision).catch((err: unknown) => {
+        this.logger.warn({ err, revision: revision.id }, 'a file that moved to the slow lane is not marked so');
+      });
+      return true;
+    };
+    const limits = patient ? {} : { patienceMs, moves: move };
+    const options = { owner: revision.tenantId, lane: revision.lane, ...limits, signal };
     try {
       return await this.blobs.asFile(revision.tenantId, revision.contentHash, (path) =>
         this.parsers.parse(path, hint, options),

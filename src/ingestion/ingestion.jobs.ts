@@ -8,9 +8,9 @@ import { defineJob } from '../platform/jobs/definition.js';
 import { Handles, Sweep } from '../platform/jobs/handlers.js';
 import { JobQueue } from '../platform/jobs/job-queue.js';
 import { Articles } from './articles.js';
-import { Ingestion } from './ingest.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
+import { SlowLane } from './slow-lane.js';
 
 // One reminder for each revision that waits. Which of them is worked on when it comes is the database's choice: a queue
 // that is first in, first out would have one tenant wait for all of another's backlog.
@@ -48,7 +48,7 @@ export class IngestionJobs {
     private readonly queue: JobQueue,
     private readonly database: Database,
     private readonly turns: Turns,
-    private readonly ingestion: Ingestion,
+    private readonly slowLane: SlowLane,
     private readonly publishing: Publishing,
     private readonly purging: Purging,
     private readonly syncs: Syncs,
@@ -79,7 +79,7 @@ export class IngestionJobs {
     for (let worked = 0; worked < 2;) {
       const next = await this.turns.next(tried);
       if (next === null) return;
-      if (await this.ingestion.ingest(next)) worked += 1;
+      if (await this.slowLane.startFast(next)) worked += 1;
       else tried.push(next);
     }
   }

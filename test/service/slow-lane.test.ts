@@ -31,7 +31,7 @@ describe('a file that takes long to read', () => {
     await service.work();
     await expect.poll(() => isReady(short), { timeout: 20_000 }).toBe(true);
     for (const id of long) await expect.poll(() => isReady(id), { timeout: 40_000 }).toBe(true);
-    expect((await Promise.all(long.map(laneOf))).map((row) => row?.lane).toSorted()).toEqual(['fast', 'slow']);
+    expect((await Promise.all(long.map(laneOf))).map((row) => row?.lane).toSorted()).toEqual(['slow', 'slow']);
     expect((await library.search('when is the tide high at noon')).results[0]?.document.id).toBe(long[0]);
     const told = await service.call('GET', '/v1/events?limit=200');
     for (const id of long) {
@@ -41,6 +41,22 @@ describe('a file that takes long to read', () => {
         'document.queued',
         'document.ready',
       ]);
+    }
+  });
+
+  it('holds up no other while it is read there, though there is but one worker', async () => {
+    const alone = await startService({ env: { PARSER_PATIENCE_MS: '100', HEAVY_CONCURRENCY: '1' } });
+    try {
+      const theirs = await openLibrary(alone);
+      await alone.work();
+      const long = (await theirs.upload({ title: 'Long', content: tides('noon').repeat(3) })).body.id;
+      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 20_000 }).toBe('parsing');
+      const short = (await theirs.upload({ title: 'Short', content: 'The moon pulls the sea.' })).body.id;
+      await expect.poll(async () => (await theirs.get(short)).status, { timeout: 20_000 }).toBe('ready');
+      expect((await theirs.get(long)).status).toBe('parsing');
+      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 60_000 }).toBe('ready');
+    } finally {
+      await alone.stop();
     }
   });
 

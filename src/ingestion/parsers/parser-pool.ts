@@ -13,9 +13,11 @@ export interface ParseOptions {
   lane?: Lane;
   /**
    * Processor time after which it leaves its place, where less than the whole time is granted: it goes on in the slow
-   * one's if that is free, and is given up otherwise.
+   * one's if that is free and `moves` says so, and is given up otherwise.
    */
   patienceMs?: number;
+  /** Asked at most once, and whoever says yes knows that it is a slow one from now on. */
+  moves?: () => boolean;
   signal?: AbortSignal;
   /** Is told the largest resident size of the process meanwhile, in MiB, however it ended; 0 where the system does not say. */
   onPeak?: (peakMb: number) => void;
@@ -89,9 +91,14 @@ export class ParserPool {
     let place = this.places[lane];
     await place.take();
     const mayGoOn = () => {
-      if (!this.places.slow.takeFree()) return false;
+      const { slow } = this.places;
+      if (!slow.takeFree()) return false;
+      if (!options.moves?.()) {
+        slow.leave();
+        return false;
+      }
       place.leave();
-      place = this.places.slow;
+      place = slow;
       return true;
     };
     try {
