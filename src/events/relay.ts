@@ -31,8 +31,10 @@ interface EventRow {
   created_at: Date;
 }
 
-// Of each tenant that has untold events, so that a thousand of one are no wait for another: telling takes milliseconds.
+// Of each tenant that has untold events, so that a thousand of one are no wait for another.
 const batch = 16;
+// Telling takes a millisecond or fifty. After this long, whoever has something new to tell has a turn.
+const turnMs = 100;
 
 /**
  * Tells subscribers what was recorded, each event at least once. Events are claimed for half a minute rather than locked:
@@ -83,18 +85,31 @@ export class Relay {
          returning id, tenant_id, type, sequence, data, request_id, created_at`,
       ),
     );
-    const inOrder = claimed.sort((a, b) => (a.id < b.id ? -1 : 1));
+    const rows = inTurns(claimed);
     const told: string[] = [];
-    for (const row of inOrder) {
+    const end = performance.now() + turnMs;
+    const left: string[] = [];
+    for (const row of rows) {
+      if (told.length > 0 && performance.now() > end) {
+        left.push(row.id);
+        continue;
+      }
       if (await this.tell(row)) told.push(row.id);
       await boundary('event.told', row.id);
     }
-    if (told.length > 0) {
-      await this.database.asSystem((tx) =>
-        tx.run('update event set dispatched_at = now() where id = any($1::uuid[])', [told]),
-      );
-    }
+    await this.note(told, left);
     return told.length;
+  }
+
+  private async note(told: string[], left: string[]): Promise<void> {
+    if (told.length + left.length === 0) return;
+    await this.database.asSystem((tx) =>
+      tx.run(
+        `update event set claimed_until = null, dispatched_at = case when id = any($1::uuid[]) then now() end
+         where id = any($1::uuid[]) or id = any($2::uuid[])`,
+        [told, left],
+      ),
+    );
   }
 
   /** @returns whether everybody has heard it; if not, it is told again when its claim ends */
@@ -117,4 +132,18 @@ export class Relay {
       return false;
     }
   }
+}
+
+/** Each tenant's oldest, then each one's second, and so on. */
+function inTurns(rows: readonly EventRow[]): EventRow[] {
+  const places = new Map<string, number>();
+  return rows
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    .map((row) => {
+      const place = places.get(row.tenant_id) ?? 0;
+      places.set(row.tenant_id, place + 1);
+      return { row, place };
+    })
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ row }) => row);
 }

@@ -39,7 +39,9 @@ const SPARE_FROM = 10;
 export class ParserPool {
   /** Of no owner: a spare one, that has read nothing yet. */
   private readonly idle: { owner: string | null; process: ParserProcess; rest: NodeJS.Timeout }[] = [];
-  private startingSpare = false;
+  private startingSpare: Promise<void> | null = null;
+  /** Whose files are being read: the spare process is for somebody who has none. */
+  private readonly atWork: string[] = [];
   private readonly working = new Set<Promise<unknown>>();
   private readonly stop = new AbortController();
   private readonly launcher = new Launcher();
@@ -105,10 +107,15 @@ export class ParserPool {
       signal.throwIfAborted();
       // A priority that was lowered cannot be raised again, so each slow file has a process of its own.
       const warm = lane === 'fast' ? await this.takeIdle(options.owner) : null;
-      return await this.read(path, hint, { ...options, lane, signal, mayGoOn }, warm);
+      this.atWork.push(options.owner);
+      try {
+        return await this.read(path, hint, { ...options, lane, signal, mayGoOn }, warm);
+      } finally {
+        this.atWork.splice(this.atWork.indexOf(options.owner), 1);
+      }
     } finally {
       place.leave();
-      if (this.idle.some(({ process }) => process.served >= SPARE_FROM)) this.track(this.startSpare());
+      if (this.idle.some(({ process }) => process.served >= SPARE_FROM)) this.haveSpare();
     }
   }
 
@@ -118,18 +125,20 @@ export class ParserPool {
   }
 
   /** Where there is room for one. */
-  private async startSpare(): Promise<void> {
+  private haveSpare(): void {
     if (this.startingSpare || this.idle.some(({ owner }) => owner === null)) return;
     if (this.idle.length + this.busy >= this.settings.processes) return;
-    this.startingSpare = true;
+    this.startingSpare = this.startSpare().finally(() => (this.startingSpare = null));
+    this.track(this.startingSpare);
+  }
+
+  private async startSpare(): Promise<void> {
     try {
       const spare = await this.start('fast', this.stop.signal);
       if (this.stop.signal.aborted) await spare.end();
       else this.rest(spare, null);
     } catch {
       // whoever needs one starts it, and hears why it does not start
-    } finally {
-      this.startingSpare = false;
     }
   }
 
@@ -139,8 +148,12 @@ export class ParserPool {
   }
 
   private async takeIdle(owner: string): Promise<ParserProcess | null> {
-    const own = this.idle.findLastIndex((candidate) => candidate.owner === owner);
-    const at = own < 0 ? this.idle.findIndex((candidate) => candidate.owner === null) : own;
+    const last = (of: string | null) => this.idle.findLastIndex((candidate) => candidate.owner === of);
+    let at = last(owner);
+    if (at < 0 && !this.atWork.includes(owner)) {
+      await this.startingSpare;
+      at = last(owner) < 0 ? last(null) : last(owner);
+    }
     const [found] = at < 0 ? [] : this.idle.splice(at, 1);
     clearTimeout(found?.rest);
     if (found?.process.reusable) return found.process;
