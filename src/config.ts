@@ -176,7 +176,7 @@ function parserSettings(reader: Reader) {
 /** Every setting of the service, with its default. The README's table is this function in words. */
 function read(reader: Reader) {
   const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null;
-  const heavy = reader.integer('HEAVY_CONCURRENCY', reader.text('EMBEDDING_BASE_URL') ? 8 : 2, 1, 64);
+  const heavy = reader.integer('HEAVY_CONCURRENCY', reader.text('EMBEDDING_BASE_URL') ? 8 : 3, 1, 64);
   const rerankStyle = reader.choice<RerankStyle>('RERANK_STYLE', ['cohere', 'jina', 'tei'], 'cohere');
   return {
     port: reader.integer('PORT', 3000, 0, 65_535),
