@@ -59,3 +59,12 @@ export class CreateTokenDto {
   @IntegerField({ optional: true, min: 10, max: 3600, default: 900 })
   ttlSeconds = 900;
 }
+
+/** Somebody with whose eyes is looked. */
+export class OnlookerDto {
+  @TextField({ optional: true, max: 250, example: 'ada' })
+  subject?: string;
+
+  @TextListField({ optional: true, maxItems: 1000, max: 250, example: ['hr'] })
+  groups: string[] = [];
+}

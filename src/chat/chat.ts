@@ -112,7 +112,14 @@ export class Chat {
     await this.conversations.keep(
       principal,
       conversation.id,
-      { messageId, text: given.answer, outcome: given.outcome, confidence: given.confidence, record: kept },
+      {
+        messageId,
+        text: given.answer,
+        outcome: given.outcome,
+        confidence: given.confidence,
+        madeFrom: madeFrom(wish, prepared),
+        record: kept,
+      },
       requestId,
     );
     this.logger.info(
@@ -128,6 +135,11 @@ export class Chat {
     );
     return shown;
   }
+}
+
+function madeFrom({ knowledgeBases: [base, ...others], version }: ChatWish, { found: [search] }: PreparedChat) {
+  if (base === undefined || !search || others.length > 0 || version !== undefined) return null;
+  return { knowledgeBaseId: readId('kb', base), version: search.version };
 }
 
 function structured(principal: Principal, wish: ChatWish, { conversation, passages }: PreparedChat): StructuredPrompt {

@@ -28,8 +28,15 @@ export interface KeptAnswer {
   text: string;
   outcome: string;
   confidence: string;
+  /** The only base that was asked, and its version that answered; null: several were, or an earlier version. */
+  madeFrom: { knowledgeBaseId: string; version: number } | null;
   /** The whole answer as it was given, with the ids of the passages it was made from and its timings. */
   record: Record<string, unknown>;
+}
+
+export interface Feedback {
+  rating: 'positive' | 'negative';
+  comment?: string;
 }
 
 const remembered = 6;
@@ -73,8 +80,18 @@ export class Conversations {
     const { messageId, text, outcome, confidence } = answer;
     await this.database.as(principal, async (tx) => {
       await tx.run(
-        `insert into message (id, tenant_id, conversation_id, role, content, answer) values ($1, $2, $3, 'assistant', $4, $5)`,
-        [messageId, principal.tenantId, conversationId, text, JSON.stringify(answer.record)],
+        `insert into message (id, tenant_id, conversation_id, role, content, answer, knowledge_base_id, version, outcome)
+         values ($1, $2, $3, 'assistant', $4, $5, $6, $7, $8)`,
+        [
+          messageId,
+          principal.tenantId,
+          conversationId,
+          text,
+          JSON.stringify(answer.record),
+          answer.madeFrom?.knowledgeBaseId ?? null,
+          answer.madeFrom?.version ?? null,
+          outcome,
+        ],
       );
       const about = { messageId: showId('msg', messageId), outcome, confidence };
       await this.tell(tx, principal, 'message.sent', conversationId, about, requestId);
@@ -87,6 +104,28 @@ export class Conversations {
     await this.database.as(principal, (tx) =>
       this.tell(tx, principal, 'message.failed', conversationId, {}, requestId),
     );
+  }
+
+  /** What the asker thinks of an answer; said again, it replaces what was said. @throws ApiError not_found */
+  async rate(principal: Principal, shownId: string, { rating, comment }: Feedback, requestId: string) {
+    const id = readId('msg', shownId);
+    return this.database.as(principal, async (tx) => {
+      const row = await tx.row<{ conversation_id: string }>(
+        `update message m set rating = $3, comment = $4 from conversation c
+         where m.id = $1 and m.role = 'assistant' and c.id = m.conversation_id and c.owner = $2 returning m.conversation_id`,
+        [id, principal.caller, rating, comment ?? null],
+      );
+      if (!row) throw notFound();
+      await this.tell(
+        tx,
+        principal,
+        'feedback.created',
+        row.conversation_id,
+        { messageId: shownId, rating },
+        requestId,
+      );
+      return { messageId: shownId, rating, comment: comment ?? null };
+    });
   }
 
   private async begin(tx: Transaction, principal: Principal, requestId: string): Promise<string> {
@@ -134,7 +173,8 @@ export class Conversations {
       | 'message.received'
       | 'message.sent'
       | 'message.failed'
-      | 'answer.low_confidence',
+      | 'answer.low_confidence'
+      | 'feedback.created',
     conversationId: string,
     data: Record<string, unknown>,
     requestId: string,

@@ -8,6 +8,7 @@ export const publicEvents = [
   'document.deleted',
   'index.version.activated',
   'index.version.rolled_back',
+  'index.version.blocked',
   'sync.completed',
   'sync.failed',
   'webhook.endpoint.disabled',
@@ -18,6 +19,7 @@ export const publicEvents = [
   'message.sent',
   'message.failed',
   'answer.low_confidence',
+  'feedback.created',
 ] as const;
 
 /** What the service's rooms tell only each other. */
@@ -25,6 +27,8 @@ export const internalEvents = [
   'revision.staged',
   'document.unpublish_requested',
   'sync.committed',
+  'index.version.built',
+  'index.version.judged',
   'article.changed',
   'webhook.test',
 ] as const;

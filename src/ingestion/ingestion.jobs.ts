@@ -57,7 +57,12 @@ export class IngestionJobs {
     relay.subscribe('document.queued', (event) =>
       queue.add(ingestJob, { revisionId: readId('rev', String(event.data['revisionId'])) }),
     );
-    for (const type of ['revision.staged', 'document.unpublish_requested', 'sync.committed'] as const) {
+    for (const type of [
+      'revision.staged',
+      'document.unpublish_requested',
+      'sync.committed',
+      'index.version.judged',
+    ] as const) {
       relay.subscribe(type, (event) => this.remindToPublish(String(event.data['knowledgeBaseId']), event.tenantId));
     }
     // It may have been the last one that a committed sync was waiting for.

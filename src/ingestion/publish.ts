@@ -1,19 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { type Onlooker, type Scope, visibleTo } from '../access/principal.js';
-import { record } from '../events/outbox.js';
-import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
-import type { SyncOutcome } from '../knowledge/syncs.js';
+import { completeSync, type SyncOutcome } from '../knowledge/syncs.js';
 import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
-import { lockBase, type LockedBase, makeVersion, type Wish } from './next-version.js';
+import { lockBase, type LockedBase, makeVersion, type Wish } from '../knowledge/next-version.js';
 
 interface CommittedSync {
   id: string;
   delete_missing: boolean;
   committed_by: Omit<Onlooker, 'scopes'> & { scopes: Scope[] };
   created_at: Date;
-  request_id: string | null;
 }
 
 /**
@@ -42,7 +39,7 @@ export class Publishing {
   ): Promise<void> {
     await this.database.as(scope, async (tx) => {
       const base = await lockBase(tx, id);
-      if (base) await work(tx, base);
+      if (base && !base.waiting) await work(tx, base);
     });
   }
 
@@ -86,29 +83,18 @@ async function takePending(tx: Transaction, id: string): Promise<Wish[]> {
 /** Everything that a sync holds, as one version. */
 async function publishSync(tx: Transaction, scope: TenantScope, base: LockedBase, id: string): Promise<void> {
   const sync = await tx.row<CommittedSync>(
-    `select s.id, s.delete_missing, s.committed_by, s.created_at, s.request_id from sync s
+    `select s.id, s.delete_missing, s.committed_by, s.created_at from sync s
      where s.id = $1 and s.status = 'committing' and not ${unread('s.id')} for update of s`,
     [id],
   );
   if (!sync) return;
   const staged = await takeStaged(tx, id);
   const missing = sync.delete_missing ? await missingIn(tx, base, sync) : [];
-  await sayHeld(tx, id);
-  const cause = { kind: 'sync', syncId: showId('sync', id) };
-  const version = await makeVersion(tx, scope, base, [...staged, ...missing], cause);
   const outcome = await outcomeOf(tx, id, staged.length, missing.length);
-  await tx.run('update revision set sync_id = null where sync_id = $1', [id]);
-  await tx.run(`update sync set status = 'completed', version = $2, outcome = $3, ended_at = now() where id = $1`, [
-    id,
-    version,
-    JSON.stringify(outcome),
-  ]);
-  await record(tx, scope, {
-    type: 'sync.completed',
-    subjectId: id,
-    requestId: sync.request_id,
-    data: { syncId: showId('sync', id), knowledgeBaseId: showId('kb', base.id), version, ...outcome },
-  });
+  await tx.run('update sync set outcome = $2 where id = $1', [id, JSON.stringify(outcome)]);
+  const cause = { kind: 'sync', syncId: showId('sync', id) };
+  const made = await makeVersion(tx, scope, base, [...staged, ...missing], cause);
+  if (made === null) await completeSync(tx, scope, id, null);
 }
 
 /** In the order of locks that {@link takePending} has. */
@@ -141,16 +127,6 @@ function missingIn(tx: Transaction, base: LockedBase, sync: CommittedSync): Prom
      order by d.id for no key update of d`,
     parameters,
   );
-}
-
-/** What was said of documents whose bytes were served already. */
-async function sayHeld(tx: Transaction, syncId: string): Promise<void> {
-  const rows = await tx.rows<{ document_id: string; details: HeldDetails }>(
-    `select n.document_id, n.details from sync_document n join document d on d.id = n.document_id
-     where n.sync_id = $1 and n.details <> '{}' and d.deleted_at is null`,
-    [syncId],
-  );
-  for (const row of rows) await writeDetails(tx, row.document_id, row.details);
 }
 
 async function outcomeOf(tx: Transaction, id: string, published: number, unpublished: number): Promise<SyncOutcome> {

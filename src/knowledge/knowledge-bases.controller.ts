@@ -5,7 +5,7 @@ import { Caller, Needs } from '../access/access.guard.js';
 import type { Principal } from '../access/principal.js';
 import { notFound } from '../errors.js';
 import { PageQuery } from '../platform/http/pages.js';
-import { CreateKnowledgeBaseDto, NumberedPageQuery, RenameKnowledgeBaseDto } from './knowledge.dto.js';
+import { ActivateDto, ChangeKnowledgeBaseDto, CreateKnowledgeBaseDto, NumberedPageQuery } from './knowledge.dto.js';
 import { KnowledgeBases } from './knowledge-bases.js';
 import { Versions } from './versions.js';
 
@@ -43,8 +43,8 @@ export class KnowledgeBasesController {
 
   @Patch(':kb')
   @Needs('bases:manage')
-  rename(@Caller() principal: Principal, @Param('kb') kb: string, @Body() body: RenameKnowledgeBaseDto) {
-    return this.bases.rename(principal, kb, body.name);
+  change(@Caller() principal: Principal, @Param('kb') kb: string, @Body() body: ChangeKnowledgeBaseDto) {
+    return this.bases.change(principal, kb, body);
   }
 
   @Delete(':kb')
@@ -82,8 +82,9 @@ export class KnowledgeBasesController {
     @Caller() principal: Principal,
     @Param('kb') kb: string,
     @Param('number') number: string,
+    @Body() { force }: ActivateDto,
     @Req() request: FastifyRequest,
   ) {
-    return this.versions.activate(principal, kb, versionNumber(number), request.id);
+    return this.versions.activate(principal, kb, versionNumber(number), { force, requestId: request.id });
   }
 }

@@ -5,6 +5,7 @@ import { Database, type Transaction } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
+import { type Gate, gateOf, type GateWish } from './gate.js';
 import { chunkSizes, type ChunkWish, isLanguage, type Pipeline } from './pipeline.js';
 
 export interface KnowledgeBase {
@@ -14,6 +15,7 @@ export interface KnowledgeBase {
   pipeline: Pipeline;
   /** What readers see; 0 until something was published. */
   activeVersion: number;
+  gate: Gate;
   createdAt: Date;
 }
 
@@ -23,6 +25,7 @@ interface KnowledgeBaseRow {
   name: string;
   pipeline: Pipeline;
   active_version: number;
+  gate: GateWish;
   created_at: Date;
   documents: string;
 }
@@ -34,7 +37,7 @@ function noLanguage(): ApiError {
   return new ApiError('unprocessable', `pipeline.language ${message}.`, [{ field: 'pipeline.language', message }]);
 }
 
-const columns = 'b.id, b.tenant_id, b.name, b.pipeline, b.active_version, b.created_at';
+const columns = 'b.id, b.tenant_id, b.name, b.pipeline, b.active_version, b.gate, b.created_at';
 
 /**
  * The base that a caller names, for every route that has one in its path.
@@ -58,6 +61,7 @@ function toBase(row: KnowledgeBaseRow): KnowledgeBase {
     name: row.name,
     pipeline: row.pipeline,
     activeVersion: row.active_version,
+    gate: gateOf(row.gate),
     createdAt: row.created_at,
   };
 }
@@ -125,16 +129,20 @@ export class KnowledgeBases {
     return page(rows, query, (row) => show(toBase(row), Number(row.documents)));
   }
 
-  async rename(principal: Principal, shownId: string, name: string) {
+  /** What is absent stays; a gate is given whole. @throws ApiError already_exists when another base has the name */
+  async change(principal: Principal, shownId: string, { name, gate }: { name?: string; gate?: GateWish }) {
     return this.database.as(principal, async (tx) => {
       const base = await openBase(tx, principal, shownId);
       const taken = await tx.row('select 1 from knowledge_base where name = $1 and id <> $2 and deleted_at is null', [
-        name,
+        name ?? null,
         base.id,
       ]);
       if (taken) throw new ApiError('already_exists', 'A knowledge base of this name is already there.');
-      await tx.run('update knowledge_base set name = $2 where id = $1', [base.id, name]);
-      return show({ ...base, name }, await this.count(tx, principal, base.id));
+      await tx.run(
+        'update knowledge_base set name = coalesce($2, name), gate = coalesce($3::jsonb, gate) where id = $1',
+        [base.id, name ?? null, gate ? JSON.stringify(gate) : null],
+      );
+      return show(await openBase(tx, principal, shownId), await this.count(tx, principal, base.id));
     });
   }
 
@@ -168,6 +176,7 @@ function show(base: KnowledgeBase, documents: number) {
     name: base.name,
     pipeline: { ...base.pipeline, language: base.pipeline.language ?? automatic },
     activeVersion: base.activeVersion,
+    gate: base.gate,
     documents,
     createdAt: base.createdAt,
   };

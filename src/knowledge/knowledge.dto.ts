@@ -9,6 +9,7 @@ import {
 } from '../platform/http/fields.js';
 import { PageQuery } from '../platform/http/pages.js';
 import { AccessDto } from './document-access.js';
+import { GateDto } from './gate.dto.js';
 
 export class ChunkingDto {
   @IntegerField({
@@ -52,9 +53,17 @@ export class CreateKnowledgeBaseDto {
   pipeline?: PipelineDto;
 }
 
-export class RenameKnowledgeBaseDto {
-  @TextField({ max: 200 })
-  name: string;
+export class ChangeKnowledgeBaseDto {
+  @TextField({ optional: true, max: 200 })
+  name?: string;
+
+  @NestedField(() => GateDto, { optional: true })
+  gate?: GateDto;
+}
+
+export class ActivateDto {
+  @BooleanField({ optional: true, default: false, description: 'Also when the gate has blocked it.' })
+  force = false;
 }
 
 export class CommitSyncDto {

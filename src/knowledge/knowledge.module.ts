@@ -4,6 +4,8 @@ import { Content } from './content.js';
 import { DocumentChanges } from './document-changes.js';
 import { Documents } from './documents.js';
 import { DocumentsController } from './documents.controller.js';
+import { GoldenQuestions } from './golden-questions.js';
+import { GoldenQuestionsController } from './golden-questions.controller.js';
 import { Indexes } from './indexes.js';
 import { KnowledgeBases } from './knowledge-bases.js';
 import { KnowledgeBasesController } from './knowledge-bases.controller.js';
@@ -19,7 +21,7 @@ import { Versions } from './versions.js';
 
 @Global()
 @Module({
-  controllers: [KnowledgeBasesController, DocumentsController, SyncsController],
+  controllers: [KnowledgeBasesController, DocumentsController, SyncsController, GoldenQuestionsController],
   providers: [
     KnowledgeBases,
     Documents,
@@ -35,6 +37,7 @@ import { Versions } from './versions.js';
     NearIndexes,
     Versions,
     Syncs,
+    GoldenQuestions,
   ],
   exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadDocuments, SegmentMerging, NearIndexes, Syncs],
 })

@@ -7,11 +7,11 @@ import { Database, type TenantScope, type Transaction } from '../platform/databa
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { deleteDocument } from './document-changes.js';
-import type { HeldDetails } from './document-details.js';
+import { type HeldDetails, writeDetails } from './document-details.js';
 import { lockExternalIds } from './documents.js';
 import { openBase } from './knowledge-bases.js';
 
-export type SyncStatus = 'open' | 'committing' | 'completed' | 'aborted' | 'expired';
+export type SyncStatus = 'open' | 'committing' | 'completed' | 'blocked' | 'aborted' | 'expired';
 
 /** What came of a sync, in documents. */
 export interface SyncOutcome {
@@ -96,7 +96,7 @@ export class Syncs {
    */
   async commit(principal: Principal, base: string, sync: string, deleteMissing: boolean) {
     return this.onSync(principal, base, sync, async (tx, row) => {
-      if (row.status === 'completed' || row.status === 'committing') return;
+      if (['completed', 'committing', 'blocked'].includes(row.status)) return;
       if (row.status !== 'open') throw new ApiError('conflict', `This sync is ${row.status}: begin another one.`);
       const { subject, groups, scopes } = principal;
       const onlooker = { subject, groups, scopes: [...scopes] };
@@ -113,7 +113,8 @@ export class Syncs {
   async abort(principal: Principal, base: string, sync: string) {
     return this.onSync(principal, base, sync, async (tx, row) => {
       if (row.status === 'aborted' || row.status === 'expired') return;
-      if (row.status !== 'open') throw new ApiError('conflict', `This sync is ${row.status} and cannot be aborted.`);
+      if (row.status !== 'open' && row.status !== 'blocked')
+        throw new ApiError('conflict', `This sync is ${row.status} and cannot be aborted.`);
       await discard(tx, principal, row, 'aborted');
     });
   }
@@ -214,4 +215,64 @@ export async function nameInSync(
      on conflict (sync_id, document_id) do update set details = sync_document.details || excluded.details, created_at = now()`,
     [scope.tenantId, syncId, documentId, made, JSON.stringify(details)],
   );
+}
+
+/**
+ * Its version answers now, or there was nothing to make one of.
+ * @param version null when it would have shown nothing else
+ */
+export async function completeSync(
+  tx: Transaction,
+  scope: TenantScope,
+  id: string,
+  version: number | null,
+): Promise<void> {
+  await sayHeld(tx, id);
+  await tx.run('update revision set sync_id = null where sync_id = $1', [id]);
+  const row = await tx.row<Pick<SyncRow, 'knowledge_base_id' | 'outcome'> & { request_id: string | null }>(
+    `update sync set status = 'completed', version = $2, ended_at = now() where id = $1
+     returning knowledge_base_id, outcome, request_id`,
+    [id, version],
+  );
+  if (!row) throw new Error('a sync ended that is not there');
+  await record(tx, scope, {
+    type: 'sync.completed',
+    subjectId: id,
+    requestId: row.request_id,
+    data: {
+      syncId: showId('sync', id),
+      knowledgeBaseId: showId('kb', row.knowledge_base_id),
+      version,
+      ...row.outcome,
+    },
+  });
+}
+
+/** The gate has kept its version back: nothing of it answers until a person activates that, or aborts the sync. */
+export async function blockSync(tx: Transaction, scope: TenantScope, id: string, version: number): Promise<void> {
+  const row = await tx.row<Pick<SyncRow, 'knowledge_base_id'>>(
+    `update sync set status = 'blocked', version = $2 where id = $1 and status = 'committing' returning knowledge_base_id`,
+    [id, version],
+  );
+  if (!row) return;
+  await record(tx, scope, {
+    type: 'sync.failed',
+    subjectId: id,
+    data: {
+      syncId: showId('sync', id),
+      knowledgeBaseId: showId('kb', row.knowledge_base_id),
+      version,
+      reason: 'blocked',
+    },
+  });
+}
+
+/** What was said of documents whose bytes were served already. */
+async function sayHeld(tx: Transaction, syncId: string): Promise<void> {
+  const rows = await tx.rows<{ document_id: string; details: HeldDetails }>(
+    `select n.document_id, n.details from sync_document n join document d on d.id = n.document_id
+     where n.sync_id = $1 and n.details <> '{}' and d.deleted_at is null`,
+    [syncId],
+  );
+  for (const row of rows) await writeDetails(tx, row.document_id, row.details);
 }

@@ -49,6 +49,15 @@ export async function recordChanges(
   );
 }
 
+/** What a version changed of its parent. */
+export async function changesOf(tx: Transaction, knowledgeBaseId: string, number: number): Promise<VersionChange[]> {
+  return tx.rows<VersionChange>(
+    `select document_id as "documentId", before, after from version_change
+     where knowledge_base_id = $1 and number = $2 order by document_id`,
+    [knowledgeBaseId, number],
+  );
+}
+
 /** How much a version shows that makes these changes to one that shows `parent`. */
 export async function statsAfter(
   tx: Transaction,

@@ -2,11 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { type Principal, visibleTo } from '../access/principal.js';
 import { ApiError, notFound } from '../errors.js';
 import { record } from '../events/outbox.js';
-import { Database, type Transaction } from '../platform/database.js';
+import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { page, type PageQuery, startBelow } from '../platform/http/pages.js';
-import { showId } from '../platform/ids.js';
+import { readId, showId } from '../platform/ids.js';
+import type { GateReport } from './gate.js';
 import { openBase } from './knowledge-bases.js';
-import { documentsBetween } from './version-changes.js';
+import { activateVersion, lockBase, type LockedBase, makeVersion } from './next-version.js';
+import { blockSync } from './syncs.js';
+import { changesOf, documentsBetween, type VersionChange } from './version-changes.js';
 
 export type VersionStatus = 'building' | 'ready' | 'active' | 'blocked' | 'retired';
 
@@ -17,11 +20,12 @@ interface VersionRow {
   cause: Record<string, unknown>;
   stats: { documents: number; chunks: number };
   receipt: Record<string, unknown>;
+  report: GateReport | null;
   created_at: Date;
   activated_at: Date | null;
 }
 
-const columns = 'number, parent, status, cause, stats, receipt, created_at, activated_at';
+const columns = 'number, parent, status, cause, stats, receipt, report, created_at, activated_at';
 
 function showVersion(row: VersionRow) {
   return {
@@ -31,6 +35,7 @@ function showVersion(row: VersionRow) {
     cause: row.cause,
     stats: row.stats,
     receipt: row.receipt,
+    report: row.report,
     createdAt: row.created_at,
     activatedAt: row.activated_at,
   };
@@ -92,10 +97,7 @@ export class Versions {
   async get(principal: Principal, base: string, number: number) {
     return this.database.as(principal, async (tx) => {
       const { id } = await openBase(tx, principal, base);
-      const row = await tx.row<VersionRow>(
-        `select ${columns} from version where knowledge_base_id = $1 and number = $2`,
-        [id, number],
-      );
+      const row = await read(tx, id, number);
       if (!row) throw notFound();
       return showVersion(row);
     });
@@ -133,40 +135,150 @@ export class Versions {
   /**
    * Moves the pointer to a retained version: the text of that day answers from this commit on, under the permissions of
    * today, without the documents deleted since. Takes no time that depends on its size.
-   * @throws ApiError not_found; gone when its rows were freed; conflict when it never became ready
+   * @param force for one that the gate has blocked: its changes are made, on what is active now
+   * @throws ApiError not_found; gone when its rows were freed; conflict when it was not activated yet, or is blocked
    */
-  async activate(principal: Principal, base: string, number: number, requestId: string) {
+  async activate(principal: Principal, base: string, number: number, { force, requestId }: ActivateWish) {
     return this.database.as(principal, async (tx) => {
       const { id } = await openBase(tx, principal, base);
-      const pointer = await tx.row<{ active_version: number }>(
-        'select active_version from knowledge_base where id = $1 for update',
-        [id],
-      );
-      const target = await tx.row<VersionRow>(
-        `select ${columns} from version where knowledge_base_id = $1 and number = $2`,
-        [id, number],
-      );
-      if (!pointer || !target) throw notFound();
+      const locked = await lockBase(tx, id);
+      const target = await read(tx, id, number);
+      if (!locked || !target) throw notFound();
       if (target.status === 'active') return showVersion(target);
       if (target.status === 'retired') throw new ApiError('gone', 'This version is no longer kept.');
-      if (target.status !== 'ready')
-        throw new ApiError('conflict', `This version is ${target.status} and cannot be activated.`);
-      await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [
-        id,
-        pointer.active_version,
-      ]);
-      const active = await tx.row<VersionRow>(
-        `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2 returning ${columns}`,
-        [id, number],
-      );
-      await tx.run('update knowledge_base set active_version = $2 where id = $1', [id, number]);
-      await record(tx, principal, {
-        type: number < pointer.active_version ? 'index.version.rolled_back' : 'index.version.activated',
-        subjectId: id,
-        requestId,
-        data: { knowledgeBaseId: showId('kb', id), version: number, previous: pointer.active_version },
-      });
-      return showVersion(active ?? target);
+      if (target.status === 'building')
+        throw new ApiError('conflict', 'This version is being judged: see what comes of it.');
+      if (target.status === 'blocked' && !force)
+        throw new ApiError('conflict', 'The gate has blocked this version: see its report, or send {"force": true}.');
+      const active =
+        target.status === 'blocked'
+          ? await activateBlocked(tx, principal, locked, target)
+          : await moveTo(tx, principal, locked, number, { requestId });
+      return showVersion((await read(tx, id, active)) ?? target);
     });
   }
+}
+
+interface ActivateWish {
+  force: boolean;
+  requestId: string;
+}
+
+function read(tx: Transaction, baseId: string, number: number): Promise<VersionRow | null> {
+  return tx.row<VersionRow>(`select ${columns} from version where knowledge_base_id = $1 and number = $2`, [
+    baseId,
+    number,
+  ]);
+}
+
+/**
+ * In the caller's transaction: a version that has answered before answers again.
+ * @param because what the event tells beside the two versions
+ * @returns its number
+ */
+export async function moveTo(
+  tx: Transaction,
+  scope: TenantScope,
+  { id, active_version: previous }: LockedBase,
+  number: number,
+  { requestId = null, because = {} }: { requestId?: string | null; because?: Record<string, unknown> },
+): Promise<number> {
+  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [id, previous]);
+  await tx.run(
+    `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2`,
+    [id, number],
+  );
+  await tx.run('update knowledge_base set active_version = $2 where id = $1', [id, number]);
+  await record(tx, scope, {
+    type: number < previous ? 'index.version.rolled_back' : 'index.version.activated',
+    subjectId: id,
+    requestId,
+    data: { knowledgeBaseId: showId('kb', id), version: number, previous, ...because },
+  });
+  return number;
+}
+
+/**
+ * As it was built, if nothing came between. Otherwise what is left of its changes becomes a version of its own, on top of
+ * what answers now: to force one must not take back what was published since.
+ * @returns the number of the version that answers now
+ */
+async function activateBlocked(
+  tx: Transaction,
+  scope: TenantScope,
+  base: LockedBase,
+  { number, parent, cause }: VersionRow,
+): Promise<number> {
+  if (base.waiting) throw new ApiError('conflict', 'Another version is being judged: see first what comes of it.');
+  const changes = await changesOf(tx, base.id, number);
+  const standing = await stillStaged(tx, changes);
+  if (parent === base.active_version && standing.length === changes.length) {
+    await activateVersion(tx, scope, base, number);
+    return number;
+  }
+  const wishes = standing.map(({ documentId, after }) => ({ document_id: documentId, revision_id: after }));
+  const made = await makeVersion(tx, scope, { ...base, gated: false }, wishes, { ...cause, forced: number });
+  if (!made) throw new ApiError('conflict', 'Nothing is left of what this version changed: newer changes replaced it.');
+  return made.number;
+}
+
+/** In the caller's transaction: the gate keeps a candidate back. What it would have changed waits for a person. */
+export async function blockVersion(
+  tx: Transaction,
+  scope: TenantScope,
+  baseId: string,
+  number: number,
+  { before, after, worse, reason }: GateReport,
+): Promise<void> {
+  const syncId = await setCandidate(tx, baseId, number, 'blocked');
+  if (syncId !== undefined) await blockSync(tx, scope, readId('sync', syncId), number);
+  await record(tx, scope, {
+    type: 'index.version.blocked',
+    subjectId: baseId,
+    data: { knowledgeBaseId: showId('kb', baseId), version: number, reason, before, after, worse: worse.length },
+  });
+}
+
+/** In the caller's transaction: a candidate is given up, and what it would have changed waits for the next one. */
+export async function withdrawVersion(
+  tx: Transaction,
+  { tenantId }: TenantScope,
+  baseId: string,
+  number: number,
+): Promise<void> {
+  const syncId = await setCandidate(tx, baseId, number, 'retired');
+  if (syncId !== undefined) return; // it is still committing, and makes another one
+  const changes = await stillStaged(tx, await changesOf(tx, baseId, number));
+  await tx.run(
+    `insert into pending_change (tenant_id, knowledge_base_id, document_id, kind, revision_id)
+     select $1, $2, w.document_id, case when w.revision_id is null then 'unpublish' else 'publish' end, w.revision_id
+     from unnest($3::uuid[], $4::uuid[]) w(document_id, revision_id)
+     on conflict (knowledge_base_id, document_id) do nothing`,
+    [tenantId, baseId, changes.map(({ documentId }) => documentId), changes.map(({ after }) => after)],
+  );
+}
+
+/** @returns the sync that would have ended with it */
+async function setCandidate(
+  tx: Transaction,
+  baseId: string,
+  number: number,
+  status: VersionStatus,
+): Promise<string | undefined> {
+  const row = await tx.row<{ cause: { syncId?: string } }>(
+    'update version set status = $3 where knowledge_base_id = $1 and number = $2 returning cause',
+    [baseId, number, status],
+  );
+  return row?.cause.syncId;
+}
+
+/** Those of the changes whose revision still waits to be shown, or whose document is still there to be left out. */
+async function stillStaged(tx: Transaction, changes: readonly VersionChange[]): Promise<VersionChange[]> {
+  const rows = await tx.rows<{ id: string }>(
+    `select r.id from revision r join document d on d.id = r.document_id
+     where r.id = any($1::uuid[]) and r.status = 'staged' and d.deleted_at is null`,
+    [changes.flatMap(({ after }) => after ?? [])],
+  );
+  const staged = new Set(rows.map(({ id }) => id));
+  return changes.filter(({ after }) => after === null || staged.has(after));
 }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { GateJobs } from './gate.jobs.js';
 import { Letters } from './letters.js';
 import { LexicalLeg } from './lexical-leg.js';
 import { PermittedReader } from './permitted-passages.js';
@@ -8,7 +9,7 @@ import { SearchController } from './search.controller.js';
 
 @Module({
   controllers: [SearchController],
-  providers: [PostingCache, PermittedReader, Letters, LexicalLeg, Retrieval],
+  providers: [PostingCache, PermittedReader, Letters, LexicalLeg, Retrieval, GateJobs],
   exports: [Retrieval],
 })
 export class RetrievalModule {}

@@ -42,6 +42,12 @@ export interface SearchWish {
   as?: { subject?: string; groups: string[] };
 }
 
+/** What a search may do that no caller can wish for. */
+interface SearchRights {
+  /** It is part of judging a candidate: it may look at one that nobody else sees yet. */
+  judging?: boolean;
+}
+
 const allSteps: NonNullable<SearchWish['rank']> = {
   understand: true,
   dropDuplicates: true,
@@ -83,14 +89,19 @@ export class Retrieval {
    * Understand, rank, rerank, arrange, expand.
    * @throws ApiError not_found for a base or version that is not there for this caller
    */
-  async search(principal: Principal, shownBase: string, wish: SearchWish): Promise<SearchAnswer> {
+  async search(
+    principal: Principal,
+    shownBase: string,
+    wish: SearchWish,
+    { judging = false }: SearchRights = {},
+  ): Promise<SearchAnswer> {
     mayLookBack(principal, wish.version);
     const askers = { asker: principal, searcher: searcherOf(principal, wish) };
     const question = this.read(wish);
     // One snapshot for everything, unless a model far away must be asked for the question's vector in between.
     const near = await this.database.snapshot(principal, async (tx) => {
       const { vectorIndexFrom } = this.config.database;
-      const target = await readTarget(tx, principal, shownBase, wish.version, vectorIndexFrom);
+      const target = await readTarget(tx, principal, shownBase, { version: wish.version, judging }, vectorIndexFrom);
       const semantic = this.atHand(target, wish);
       const answer = semantic === undefined ? null : await this.rank(tx, askers, target, wish, question, semantic);
       return { target, answer };
@@ -121,7 +132,7 @@ export class Retrieval {
   async check(principal: Principal, shownBases: readonly string[], version?: number): Promise<void> {
     mayLookBack(principal, version);
     await this.database.snapshot(principal, async (tx) => {
-      for (const base of shownBases) await readTarget(tx, principal, base, version, null);
+      for (const base of shownBases) await readTarget(tx, principal, base, { version }, null);
     });
   }
 

@@ -6,8 +6,8 @@ import {
   NumberField,
   ObjectField,
   TextField,
-  TextListField,
 } from '../platform/http/fields.js';
+import { OnlookerDto } from '../access/access.dto.js';
 import type { SearchMode } from './retrieval.js';
 
 /** The steps after ranking, each of which can be switched off. */
@@ -53,14 +53,6 @@ export class RecencyDto {
       'What a document of today is worth, as a share of the best score; beyond 1, age counts for more than fit.',
   })
   weight = 0.3;
-}
-
-export class AsDto {
-  @TextField({ optional: true, max: 250, example: 'ada' })
-  subject?: string;
-
-  @TextListField({ optional: true, maxItems: 1000, max: 250, example: ['hr'] })
-  groups: string[] = [];
 }
 
 export class SearchDto {
@@ -114,9 +106,9 @@ export class SearchDto {
   })
   documentId?: string;
 
-  @NestedField(() => AsDto, {
+  @NestedField(() => OnlookerDto, {
     optional: true,
     description: 'With `explain`: search with the eyes of somebody else (scope documents:read-all).',
   })
-  as?: AsDto;
+  as?: OnlookerDto;
 }

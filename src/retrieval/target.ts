@@ -28,7 +28,7 @@ interface VersionRow {
 }
 
 /**
- * @param wanted a version's number; undefined: the active one
+ * @param wanted a version's number; undefined: the active one. One that is being judged is there for its judge only
  * @param vectorIndexFrom see the setting of this name; null: vectors are compared one by one, however many
  * @throws ApiError not_found for a base or version that is not there for this caller
  */
@@ -36,7 +36,7 @@ export async function readTarget(
   tx: Transaction,
   principal: Principal,
   shownBase: string,
-  wanted: number | undefined,
+  wanted: { version: number | undefined; judging?: boolean },
   vectorIndexFrom: number | null,
 ): Promise<Target> {
   const base = await openBase(tx, principal, shownBase);
@@ -44,9 +44,10 @@ export async function readTarget(
     `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages, i.near_since is not null as near
      from version v left join knowledge_index i on i.id = v.index_id
      where v.knowledge_base_id = $1 and v.number = $2`,
-    [base.id, wanted ?? base.activeVersion],
+    [base.id, wanted.version ?? base.activeVersion],
   );
-  if (!row || !['active', 'ready'].includes(row.status)) throw notFound();
+  const there = ['active', 'ready', ...(wanted.judging ? ['building'] : [])];
+  if (!row || !there.includes(row.status)) throw notFound();
   const { embedding_model: name, dimensions } = row;
   const model = name === null || dimensions === null ? null : { name, dimensions };
   return {

@@ -69,7 +69,7 @@ describe('a process that reads several files', () => {
 
   it('has another one waiting, in its long run, for whoever comes next', async () => {
     for (let count = 0; count < 10; count++) await told('pid');
-    await vi.waitFor(() => expect(pool['idle']).toHaveLength(2));
+    await vi.waitFor(() => expect(pool['idle']).toHaveLength(2), 20_000);
     const before = (await folders()).sort();
     expect(await told('count', 'another')).toBe('0');
     expect((await folders()).sort()).toEqual(before);

@@ -31,6 +31,10 @@ const table: Table = {
   [`GET ${base}/versions`]: history,
   [`GET ${base}/versions/{number}`]: history,
   [`POST ${base}/versions/{number}/activate`]: ['versions:manage'],
+  [`POST ${base}/golden-questions`]: ['versions:manage'],
+  [`GET ${base}/golden-questions`]: ['versions:manage'],
+  [`GET ${base}/golden-questions/{question}`]: ['versions:manage'],
+  [`DELETE ${base}/golden-questions/{question}`]: ['versions:manage'],
   [`GET ${base}/documents`]: read,
   [`POST ${base}/documents`]: write,
   [`GET ${document}`]: read,
@@ -66,7 +70,7 @@ const webhooks: Table = Object.fromEntries(
   ].map((route) => [route, ['webhooks:manage']]),
 );
 
-const chat: Table = { 'POST /v1/chat': ['chat'] };
+const chat: Table = { 'POST /v1/chat': ['chat'], 'POST /v1/messages/{message}/feedback': ['chat'] };
 
 /** Open to everybody, and then refused by its own signature. */
 const hook = 'POST /v1/hooks/{sourceId}';

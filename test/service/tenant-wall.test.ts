@@ -12,7 +12,7 @@ import {
 } from './callers.js';
 import { type Answer, type Service, startService } from './harness.js';
 
-type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync', string>;
+type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg', string>;
 
 let service: Service;
 let own: Tenant;
@@ -47,6 +47,7 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
   const answer = await create('/v1/chat', { knowledgeBases: [base.id], message: 'How many days of annual leave?' });
   const apiKey = await makeKey(service, key, { scopes: ['search'] });
   const sync = await create(`/v1/knowledge-bases/${base.id}/syncs`);
+  const question = await create(`/v1/knowledge-bases/${base.id}/golden-questions`, golden);
   return {
     kb: base.id,
     doc: document.id,
@@ -57,6 +58,8 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
     cms: source.id,
     conv: answer.conversationId,
     sync: sync.id,
+    gq: question.id,
+    msg: answer.messageId,
   };
 }
 
@@ -70,9 +73,15 @@ const randomIds = (): Ids => ({
   cms: newId('cms'),
   conv: newId('conv'),
   sync: newId('sync'),
+  gq: newId('gq'),
+  msg: newId('msg'),
 });
 
+const golden = { query: 'How many days of leave?', expected: [{ externalId: 'leave' }] };
+
 const bodies: [RegExp, object][] = [
+  [/^POST .*golden-questions$/, golden],
+  [/^POST .*feedback$/, { rating: 'negative' }],
   [/^PATCH .*\{kb\}$/, { name: 'mine now' }],
   [/^PATCH .*documents/, { title: 'mine now' }],
   [/^PATCH .*endpoints/, { enabled: false }],
@@ -93,7 +102,12 @@ const kinds: [string, keyof Ids][] = [
 function about(route: string, ids: Ids, key: string): Promise<Answer> {
   const [method = '', path = ''] = route.split(' ');
   const named = kinds.reduce((left, [place, kind]) => left.replace(`${place}{id}`, `${place}${ids[kind]}`), path);
-  const url = named.replace('{kb}', ids.kb).replace('{number}', '1').replace('{sync}', ids.sync);
+  const url = named
+    .replace('{kb}', ids.kb)
+    .replace('{number}', '1')
+    .replace('{sync}', ids.sync)
+    .replace('{question}', ids.gq)
+    .replace('{message}', ids.msg);
   const body = bodies.find(([pattern]) => pattern.test(route))?.[1];
   return service.call(method, url, { key, body, headers: { 'x-request-id': 'same' } });
 }
@@ -134,7 +148,7 @@ describe('what belongs to the other tenant', () => {
   });
 
   it('is not reached through a knowledge base of one’s own, either', async () => {
-    const inBase = routes.filter((route) => /\/documents\/\{id\}|\{sync\}/.test(route));
+    const inBase = routes.filter((route) => /\/documents\/\{id\}|\{sync\}|\{question\}/.test(route));
     expect(inBase.length).toBeGreaterThan(5);
     expect(await differences(callsOf(inBase), { ...foreign, kb: ownBase.id })).toEqual([]);
   });

@@ -130,3 +130,13 @@ export function ObjectField(options: FieldOptions = {}): PropertyDecorator {
 export function NestedField<T extends object>(of: () => new () => T, options: FieldOptions = {}): PropertyDecorator {
   return field(options, { type: () => of() }, IsObject(), ValidateNested(), Type(of));
 }
+
+export function NestedListField<T extends object>(
+  of: () => new () => T,
+  options: FieldOptions & { minItems: number; maxItems: number },
+): PropertyDecorator {
+  const { minItems, maxItems } = options;
+  const schema = { type: () => of(), isArray: true, minItems, maxItems };
+  const rules = [IsArray(), ArrayMinSize(minItems), ArrayMaxSize(maxItems), ValidateNested({ each: true }), Type(of)];
+  return field(options, schema, ...rules);
+}

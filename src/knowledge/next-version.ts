@@ -1,16 +1,18 @@
 import { record, recordAll } from '../events/outbox.js';
-import { type HeldDetails, writeDetails } from '../knowledge/document-details.js';
+import { type HeldDetails, writeDetails } from './document-details.js';
+import { completeSync } from './syncs.js';
 import {
+  changesOf,
   documentsBetween,
   recordChanges,
   revisionsShown,
   statsAfter,
   type VersionChange,
   type VersionStats,
-} from '../knowledge/version-changes.js';
+} from './version-changes.js';
 import { boundary } from '../platform/boundary.js';
 import type { TenantScope, Transaction } from '../platform/database.js';
-import { showId } from '../platform/ids.js';
+import { readId, showId } from '../platform/ids.js';
 
 /** A base that nobody else publishes meanwhile: its pointer, and what its active version shows. */
 export interface LockedBase {
@@ -19,6 +21,10 @@ export interface LockedBase {
   last_version: number;
   index_id: number | null;
   stats: VersionStats;
+  /** Somebody has said what must be found in it: no version is activated that was not judged. */
+  gated: boolean;
+  /** A candidate is being judged; the next version would not know what it follows. */
+  waiting: boolean;
 }
 
 /** What is to be shown of a document: a staged revision, or null for nothing any more. */
@@ -27,9 +33,16 @@ export interface Wish {
   revision_id: string | null;
 }
 
+/** Why a version is made. */
+export interface Cause extends Record<string, unknown> {
+  kind?: string;
+  /** As it is shown: the sync that ends with this version. */
+  syncId?: string;
+}
+
 /**
- * Makes the next version of a base and activates it: chunks change their visibility, the pointer moves, the events are
- * recorded, in the caller's transaction.
+ * Makes the next version of a base, in the caller's transaction: its chunks change their visibility, in it alone. It is
+ * activated at once, or of a gated base once it is judged.
  * @returns its number; null when it would show nothing else than the active one, and was not made
  */
 export async function makeVersion(
@@ -37,21 +50,46 @@ export async function makeVersion(
   scope: TenantScope,
   base: LockedBase,
   wishes: readonly Wish[],
-  cause: Record<string, unknown> = {},
-): Promise<number | null> {
+  cause: Cause = {},
+): Promise<{ number: number; active: boolean } | null> {
   const number = base.last_version + 1;
   const indexId = (await indexOf(tx, base.id, wishes)) ?? base.index_id;
   if (indexId === null || wishes.length === 0) return null;
-  const changes = await changesOf(tx, indexId, base.active_version, wishes);
+  const changes = await changesFor(tx, indexId, base.active_version, wishes);
   if (changes.length === 0) return null;
   if (base.active_version !== base.last_version) await buildOn(tx, indexId, base, number);
   await showAndHide(tx, indexId, number, changes);
   await boundary('publish.swapping', base.id);
   const stats = await statsAfter(tx, indexId, base.stats, changes);
-  await activate(tx, scope, base, { number, indexId, stats, cause }, changes);
+  await insertVersion(tx, scope, base, { number, indexId, stats, cause }, changes);
   await recordChanges(tx, scope, base.id, number, changes);
-  await settle(tx, scope, base.id, number, changes);
-  return number;
+  if (base.gated) {
+    const data = { knowledgeBaseId: showId('kb', base.id), version: number };
+    await record(tx, scope, { type: 'index.version.built', data });
+  } else await activateVersion(tx, scope, base, number);
+  return { number, active: !base.gated };
+}
+
+/** Makes a version that was built the one that answers, and says so of its documents and of the sync that it ends. */
+export async function activateVersion(
+  tx: Transaction,
+  scope: TenantScope,
+  { id, active_version: previous }: Pick<LockedBase, 'id' | 'active_version'>,
+  number: number,
+): Promise<void> {
+  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [id, previous]);
+  const row = await tx.row<{ cause: Cause }>(
+    `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2 returning cause`,
+    [id, number],
+  );
+  await tx.run('update knowledge_base set active_version = $2 where id = $1', [id, number]);
+  await record(tx, scope, {
+    type: 'index.version.activated',
+    subjectId: id,
+    data: { knowledgeBaseId: showId('kb', id), version: number, previous },
+  });
+  await settle(tx, scope, id, number, await changesOf(tx, id, number));
+  if (row?.cause.syncId !== undefined) await completeSync(tx, scope, readId('sync', row.cause.syncId), number);
 }
 
 /**
@@ -67,8 +105,10 @@ export async function lockBase(tx: Transaction, id: string): Promise<LockedBase 
   );
   if (!pointer) return null;
   // A version without an index shows nothing of the base's index, which is not the same as having none to hide.
-  const active = await tx.row<Pick<LockedBase, 'index_id' | 'stats'>>(
-    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as index_id, v.stats
+  const active = await tx.row<Omit<LockedBase, 'id' | 'active_version' | 'last_version'>>(
+    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as index_id, v.stats,
+       exists (select from golden_question g where g.knowledge_base_id = $1) as gated,
+       exists (select from version w where w.knowledge_base_id = $1 and w.status = 'building') as waiting
      from version v where v.knowledge_base_id = $1 and v.number = $2`,
     [id, pointer.active_version],
   );
@@ -86,7 +126,7 @@ async function indexOf(tx: Transaction, id: string, wishes: readonly Wish[]): Pr
 }
 
 /** What the next version will show other than the active one: to unpublish what is not shown changes nothing. */
-async function changesOf(
+async function changesFor(
   tx: Transaction,
   indexId: number,
   active: number,
@@ -142,11 +182,11 @@ async function showAndHide(
   );
 }
 
-async function activate(
+async function insertVersion(
   tx: Transaction,
   scope: TenantScope,
   base: LockedBase,
-  made: { number: number; indexId: number; stats: VersionStats; cause: Record<string, unknown> },
+  made: { number: number; indexId: number; stats: VersionStats; cause: Cause },
   changes: readonly VersionChange[],
 ): Promise<void> {
   const { id } = base;
@@ -158,18 +198,14 @@ async function activate(
     published: changes.length - unpublished,
     unpublished,
   };
-  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [
-    id,
-    base.active_version,
-  ]);
   await tx.run(
-    `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt, activated_at)
-     select $1, $2, $3, $4, $5, $6, 'active', $8,
+    `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt)
+     select $1, $2, $3, $4, $5, $6, 'building', $8,
        (select jsonb_build_object('chunks', jsonb_build_object(
             'total', coalesce(sum((r.receipt->'chunks'->>'total')::int), 0), 'reused', coalesce(sum((r.receipt->'chunks'->>'reused')::int), 0),
             'embedded', coalesce(sum((r.receipt->'chunks'->>'embedded')::int), 0), 'removed', coalesce(sum((r.receipt->'chunks'->>'removed')::int), 0)),
           'tokensEmbedded', coalesce(sum((r.receipt->>'tokensEmbedded')::int), 0))
-        from revision r where r.id = any($7::uuid[])), now()`,
+        from revision r where r.id = any($7::uuid[]))`,
     [
       scope.tenantId,
       id,
@@ -181,12 +217,7 @@ async function activate(
       JSON.stringify(stats),
     ],
   );
-  await tx.run('update knowledge_base set active_version = $2, last_version = $2 where id = $1', [id, number]);
-  await record(tx, scope, {
-    type: 'index.version.activated',
-    subjectId: id,
-    data: { knowledgeBaseId: showId('kb', id), version: number, previous: base.active_version },
-  });
+  await tx.run('update knowledge_base set last_version = $2 where id = $1', [id, number]);
 }
 
 interface ReadyRow {
