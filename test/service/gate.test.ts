@@ -57,6 +57,15 @@ const told = async (type: string) =>
 const force = (number: number) => library.call('POST', `/versions/${number}/activate`, { body: { force: true } });
 const firstFor = async (query: string) => (await library.finds(query))[0];
 
+const answerTo = (message: string) =>
+  service.call('POST', '/v1/chat', { body: { knowledgeBases: [library.base], message } });
+const rate = (message: string, rating: string) =>
+  service.call('POST', `/v1/messages/${message}/feedback`, { body: { rating } });
+const watch = async () => {
+  await service.part(Watch).look();
+  return library.activeVersion();
+};
+
 describe('golden questions', () => {
   it('are kept, listed and taken away', async () => {
     const made = await ask('When?', [{ externalId: 'a' }, { passage: 'at six' }], { principal: { groups: ['hr'] } });
@@ -198,15 +207,6 @@ describe('a gated base', () => {
 });
 
 describe('a version that answers worse than the one before it', () => {
-  const answerTo = (message: string) =>
-    service.call('POST', '/v1/chat', { body: { knowledgeBases: [library.base], message } });
-  const rate = (message: string, rating: string) =>
-    service.call('POST', `/v1/messages/${message}/feedback`, { body: { rating } });
-  const watch = async () => {
-    await service.part(Watch).look();
-    return library.activeVersion();
-  };
-
   beforeEach(async () => {
     await library.publish({ externalId: 'leave', title: 'Leave', content: subjects[0][1] });
   });
