@@ -164,7 +164,7 @@ async function read(tx: Transaction, baseId: string, id: string, lock: 'for upda
 async function discard(
   tx: Transaction,
   scope: TenantScope,
-  { id, knowledge_base_id: baseId }: SyncRow,
+  { id, knowledge_base_id: baseId, version }: SyncRow,
   how: 'aborted' | 'expired',
 ): Promise<void> {
   await lockExternalIds(tx, baseId);
@@ -181,6 +181,10 @@ async function discard(
   );
   for (const document of made) await deleteDocument(tx, scope, baseId, document.id, null);
   await tx.run('update sync set status = $2, ended_at = now() where id = $1', [id, how]);
+  await tx.run(
+    `update version set status = 'retired' where knowledge_base_id = $1 and number = $2 and status = 'blocked'`,
+    [baseId, version],
+  );
   await record(tx, scope, {
     type: 'sync.failed',
     subjectId: id,

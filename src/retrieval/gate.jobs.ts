@@ -55,8 +55,9 @@ export class GateJobs {
   async announceWaiting(): Promise<void> {
     const rows = await this.database.asSystem((tx) =>
       tx.rows<Candidate>(
-        `select knowledge_base_id as "knowledgeBaseId", tenant_id as "tenantId", number as version
-         from version where status = 'building' limit 1000`,
+        `select v.knowledge_base_id as "knowledgeBaseId", v.tenant_id as "tenantId", v.number as version
+         from version v join knowledge_base b on b.id = v.knowledge_base_id
+         where v.status = 'building' and b.deleted_at is null limit 1000`,
       ),
     );
     for (const row of rows) await this.queue.add(judgeJob, row);

@@ -202,7 +202,7 @@ describe('a gated base', () => {
     const list = (await library.list('?limit=50')).data;
     expect(list.map((one: { externalId: string }) => one.externalId).toSorted()).toEqual(names);
     expect(list.map(({ status }: { status: string }) => status)).toEqual(list.map(() => 'ready'));
-    expect(await force(bad.version)).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect(await force(bad.version)).toMatchObject({ status: 410, body: { code: 'gone' } });
   });
 });
 
