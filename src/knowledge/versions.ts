@@ -6,6 +6,7 @@ import { Database, type TenantScope, type Transaction } from '../platform/databa
 import { page, type PageQuery, startBelow } from '../platform/http/pages.js';
 import { readId, showId } from '../platform/ids.js';
 import type { GateReport } from './gate.js';
+import { pointTo } from './indexes.js';
 import { openBase } from './knowledge-bases.js';
 import { activateVersion, lockBase, type LockedBase, makeVersion } from './next-version.js';
 import { blockSync } from './syncs.js';
@@ -188,7 +189,7 @@ export async function moveTo(
     `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2`,
     [id, number],
   );
-  await tx.run('update knowledge_base set active_version = $2 where id = $1', [id, number]);
+  await pointTo(tx, id, number);
   await record(tx, scope, {
     type: number < previous ? 'index.version.rolled_back' : 'index.version.activated',
     subjectId: id,
