@@ -57,7 +57,7 @@ export class NewPipelineDto extends PipelineDto {
 
 export class ReindexDto {
   @NestedField(() => NewPipelineDto, { optional: true, description: 'What is absent stays as it is.' })
-  pipeline: NewPipelineDto = {};
+  pipeline = new NewPipelineDto();
 }
 
 export class CreateKnowledgeBaseDto {
