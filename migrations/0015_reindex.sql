@@ -33,7 +33,7 @@ create table reindex (
   knowledge_base_id uuid not null,
   index_id int, -- null: not begun; afterwards the index may be gone
   pipeline jsonb not null,
-  status text not null check (status in ('running', 'paused', 'completed', 'failed', 'cancelled')),
+  status text not null check (status in ('running', 'paused', 'judging', 'blocked', 'completed', 'failed', 'cancelled')),
   done int not null default 0, -- of the revisions that are shown or wait to be
   total int not null default 0,
   built int not null default 0, -- revisions built in `worked_ms`: what an estimate rests on
@@ -53,7 +53,7 @@ create table reindex (
   check (status <> 'failed' or error_code is not null),
   foreign key (tenant_id, knowledge_base_id) references knowledge_base (tenant_id, id) on delete cascade
 );
-create unique index reindex_unfinished on reindex (knowledge_base_id) where status in ('running', 'paused');
+create unique index reindex_unfinished on reindex (knowledge_base_id) where status in ('running', 'paused', 'judging');
 create index reindex_base on reindex (knowledge_base_id, id desc);
 
 alter table reindex enable row level security;

@@ -64,7 +64,7 @@ export class IndexBuilding {
   ) {}
 
   /**
-   * Goes on until it is cut over, or may not go on.
+   * Goes on until it is cut over, or may not go on, or another version is being judged.
    * @returns whether it is done
    * @throws Interrupted; PermanentFailure when a document that answers cannot be built so; ProviderFailure
    */
@@ -77,7 +77,10 @@ export class IndexBuilding {
     for (;;) {
       const { rows } = await this.compare(work);
       const left = rows.filter(({ revisionId }) => !refused.has(revisionId));
-      if (left.length === 0 && (await this.finish(work))) return true;
+      if (left.length === 0) {
+        const end = await this.finish(work);
+        if (end !== 'more') return end === 'done';
+      }
       for (const difference of left) {
         if (!(await options.mayGoOn())) return false;
         await this.mend(work, difference, refused);
@@ -235,16 +238,20 @@ export class IndexBuilding {
     });
   }
 
-  /** Everything is there: what makes it fast to search is made before anybody searches it. @returns whether it answers now */
-  private async finish({ reindex, indexId }: Build): Promise<boolean> {
+  /**
+   * Everything is there: what makes it fast to search is made before anybody searches it.
+   * @returns `wait` while another version is being judged, which nobody knows yet whether to follow; `more` when something
+   * has changed since
+   */
+  private async finish({ reindex, indexId }: Build): Promise<'done' | 'wait' | 'more'> {
     await this.merging.merge(reindex, indexId);
     for (const due of await this.near.due(indexId)) await this.near.build(due);
-    const version = await this.database.as(reindex, async (tx) => {
+    return this.database.as(reindex, async (tx) => {
       const base = await lockBase(tx, reindex.knowledgeBaseId);
       if (!base) throw new Interrupted();
-      return cutOver(tx, reindex, base, reindex.id, reindex.lease);
+      if (base.waiting) return 'wait';
+      return (await cutOver(tx, reindex, base, reindex.id, reindex.lease)) === null ? 'more' : 'done';
     });
-    return version !== null;
   }
 }
 

@@ -1,12 +1,11 @@
 import { record } from '../events/outbox.js';
-import { pointTo } from '../knowledge/indexes.js';
-import { completeReindex } from '../knowledge/reindexes.js';
+import { activateVersion, type LockedBase } from '../knowledge/next-version.js';
+import { judgeReindex } from '../knowledge/reindexes.js';
 import type { VersionStats } from '../knowledge/version-changes.js';
 import { boundary } from '../platform/boundary.js';
 import type { TenantScope, Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 import { differencesOf } from './index-differences.js';
-import type { LockedBase } from '../knowledge/next-version.js';
 
 interface Built {
   id: string;
@@ -17,8 +16,8 @@ interface Built {
 }
 
 /**
- * Makes a version that shows the new index and activates it, in the caller's transaction: no row of a chunk changes for it,
- * however many there are. Documents and their revisions stay what they were.
+ * Makes a version that shows the new index, in the caller's transaction: no row of a chunk changes for it, however many
+ * there are. Documents and their revisions stay what they were. It is activated at once, or of a gated base once it is judged.
  * @returns its number; null while the new index does not show exactly what the active version shows, or nobody may build it
  * any more. What was staged a moment ago may be missing: publishing puts it back for the index that answers then.
  */
@@ -41,8 +40,11 @@ export async function cutOver(
   if (rows.some(({ kind, active }) => active || kind !== 'missing')) return null;
   const number = await insertVersion(tx, scope, base, built);
   await boundary('reindex.swapping', base.id);
-  await activate(tx, scope, base, number);
-  await completeReindex(tx, scope, built.id, number);
+  if (base.gated) {
+    await judgeReindex(tx, built.id, number);
+    const data = { knowledgeBaseId: showId('kb', base.id), version: number };
+    await record(tx, scope, { type: 'index.version.built', data });
+  } else await activateVersion(tx, scope, base, number);
   return number;
 }
 
@@ -59,7 +61,7 @@ async function insertVersion(tx: Transaction, scope: TenantScope, base: LockedBa
   const { chunks: total, embedded, tokens } = built;
   await tx.run(
     `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt)
-     values ($1, $2, $3, $4, $5, $6, 'ready', $7, $8)`,
+     values ($1, $2, $3, $4, $5, $6, 'building', $7, $8)`,
     [
       scope.tenantId,
       base.id,
@@ -82,21 +84,4 @@ async function shownIn(tx: Transaction, indexId: number): Promise<VersionStats> 
      where index_id = ${Math.trunc(indexId)} and not isempty(visible)`,
   );
   return row ?? { documents: 0, chunks: 0 };
-}
-
-async function activate(tx: Transaction, scope: TenantScope, base: LockedBase, number: number): Promise<void> {
-  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [
-    base.id,
-    base.active_version,
-  ]);
-  await tx.run(
-    `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2`,
-    [base.id, number],
-  );
-  await pointTo(tx, base.id, number);
-  await record(tx, scope, {
-    type: 'index.version.activated',
-    subjectId: base.id,
-    data: { knowledgeBaseId: showId('kb', base.id), version: number, previous: base.active_version },
-  });
 }

@@ -86,7 +86,7 @@ export class Indexes {
     return this.database.asSystem((tx) =>
       tx.rows<{ id: number; tenantId: string }>(
         `select i.id, i.tenant_id as "tenantId" from knowledge_index i where i.building and not exists
-           (select from reindex r where r.index_id = i.id and r.status in ('running', 'paused')) order by i.id limit 100`,
+           (select from reindex r where r.index_id = i.id and r.status in ('running', 'paused', 'judging')) order by i.id limit 100`,
       ),
     );
   }
@@ -134,7 +134,8 @@ export class Indexes {
 
   /**
    * The partitions force row-level security without a policy of their own: nobody reads them but through their parents.
-   * A vector of another size cannot be stored in them.
+   * A vector of another size cannot be stored in them. They are made apart and attached: to make them in their place would
+   * lock out all who search, and cut off some who hold one table while they wait for the other.
    */
   private async makePartitions(id: number, dimensions: number): Promise<void> {
     await this.database.asOwner(async (tx) => {
@@ -143,15 +144,16 @@ export class Indexes {
         `public.chunk_vector_${id}`,
       ]);
       if (made?.there) return;
-      await tx.run(`create table chunk_${id} partition of chunk for values in (${id}) with (fillfactor = 70)`);
+      await tx.run(`create table chunk_${id} (like chunk including all) with (fillfactor = 70)`);
       await tx.run(
-        `create table chunk_vector_${id} partition of chunk_vector (check (vector_dims(embedding) = ${dimensions})) for values in (${id})`,
+        `create table chunk_vector_${id} (like chunk_vector including all, check (vector_dims(embedding) = ${dimensions}))`,
       );
       if (dimensions <= inlineDimensions)
         await tx.run(`alter table chunk_vector_${id} alter column embedding set storage plain`);
-      for (const table of [`chunk_${id}`, `chunk_vector_${id}`]) {
-        await tx.run(`alter table ${table} enable row level security`);
-        await tx.run(`alter table ${table} force row level security`);
+      for (const table of ['chunk', 'chunk_vector']) {
+        await tx.run(`alter table ${table}_${id} enable row level security`);
+        await tx.run(`alter table ${table}_${id} force row level security`);
+        await tx.run(`alter table ${table} attach partition ${table}_${id} for values in (${id})`);
       }
     });
   }

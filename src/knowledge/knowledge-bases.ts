@@ -140,7 +140,7 @@ export class KnowledgeBases {
       await tx.run('update knowledge_base set deleted_at = now() where id = $1', [base.id]);
       await tx.run('delete from pending_change where knowledge_base_id = $1', [base.id]);
       await tx.run(
-        `update reindex set status = 'cancelled', ended_at = now() where knowledge_base_id = $1 and status in ('running', 'paused')`,
+        `update reindex set status = 'cancelled', ended_at = now() where knowledge_base_id = $1 and status in ('running', 'paused', 'judging')`,
         [base.id],
       );
       await tx.run('update document set deleted_at = now() where knowledge_base_id = $1 and deleted_at is null', [

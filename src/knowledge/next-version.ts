@@ -11,6 +11,7 @@ import {
   type VersionStats,
 } from './version-changes.js';
 import { pointTo } from './indexes.js';
+import { completeReindex } from './reindexes.js';
 import { boundary } from '../platform/boundary.js';
 import type { TenantScope, Transaction } from '../platform/database.js';
 import { readId, showId } from '../platform/ids.js';
@@ -39,6 +40,8 @@ export interface Cause extends Record<string, unknown> {
   kind?: string;
   /** As it is shown: the sync that ends with this version. */
   syncId?: string;
+  /** As it is shown: the reindex that ends with this version. */
+  reindexId?: string;
 }
 
 /**
@@ -90,6 +93,7 @@ export async function activateVersion(
     data: { knowledgeBaseId: showId('kb', id), version: number, previous },
   });
   await settle(tx, scope, id, number, await changesOf(tx, id, number));
+  if (row?.cause.reindexId !== undefined) await completeReindex(tx, scope, readId('rix', row.cause.reindexId), number);
   if (row?.cause.syncId !== undefined) await completeSync(tx, scope, readId('sync', row.cause.syncId), number);
 }
 

@@ -10,7 +10,8 @@ import { openBase } from './knowledge-bases.js';
 import { fingerprint, type Pipeline } from './pipeline.js';
 import { pipelineOf, type PipelineWish, showPipeline } from './pipeline-wish.js';
 
-export type ReindexStatus = 'running' | 'paused' | 'completed' | 'failed' | 'cancelled';
+/** `judging`: it is built, and the gate judges it; `blocked`: the gate has kept it back. */
+export type ReindexStatus = 'running' | 'paused' | 'judging' | 'blocked' | 'completed' | 'failed' | 'cancelled';
 
 interface ReindexRow {
   id: string;
@@ -102,7 +103,7 @@ export class Reindexes {
       const id = newId();
       const begun = await tx.run(
         `insert into reindex (id, tenant_id, knowledge_base_id, pipeline, status, request_id) values ($1, $2, $3, $4, 'running', $5)
-         on conflict (knowledge_base_id) where status in ('running', 'paused') do nothing`,
+         on conflict (knowledge_base_id) where status in ('running', 'paused', 'judging') do nothing`,
         [id, principal.tenantId, baseId, JSON.stringify(wanted), requestId],
       );
       if (begun === 0)
@@ -217,6 +218,36 @@ export async function completeReindex(tx: Transaction, scope: TenantScope, id: s
       receipt,
     },
   });
+}
+
+/** In the caller's transaction: the gate judges the version that shows what was built. */
+export async function judgeReindex(tx: Transaction, id: string, version: number): Promise<void> {
+  await tx.run(`update reindex set status = 'judging', version = $2, done = total, lease_token = null where id = $1`, [
+    id,
+    version,
+  ]);
+}
+
+/** In the caller's transaction: the gate has kept that version back; a person may activate it all the same. */
+export async function blockReindex(tx: Transaction, scope: TenantScope, id: string): Promise<void> {
+  const row = await tx.row<ReindexRow>(
+    `update reindex set status = 'blocked', ended_at = now() where id = $1 returning ${columns}`,
+    [id],
+  );
+  if (row) await recordFailed(tx, scope, row, 'blocked');
+}
+
+/** In the caller's transaction: that version was given up since another one answers now; what was built is brought up to it. */
+export async function takeUpReindex(tx: Transaction, id: string): Promise<void> {
+  await tx.run(
+    `update version v set index_id = null from reindex x
+     where x.id = $1 and v.knowledge_base_id = x.knowledge_base_id and v.number = x.version`,
+    [id],
+  );
+  await tx.run('update knowledge_index i set building = true from reindex x where x.id = $1 and i.id = x.index_id', [
+    id,
+  ]);
+  await tx.run(`update reindex set status = 'running', version = null, lease_expires_at = now() where id = $1`, [id]);
 }
 
 /**
