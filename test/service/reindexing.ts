@@ -37,7 +37,7 @@ export function reindexing(at: () => { service: Service; library: Library }) {
     const asked = new Map<number, Set<string>>();
     const read = async () => {
       while (!seen.stopped) {
-        await pause(5);
+        await pause(20);
         const { status, body } = await call('POST', '/search', { body: { query, topK: 20 } });
         seen.answers += 1;
         if (status !== 200 || body.degraded.length > 0 || body.results.length === 0) {
