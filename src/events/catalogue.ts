@@ -11,6 +11,8 @@ export const publicEvents = [
   'index.version.blocked',
   'sync.completed',
   'sync.failed',
+  'reindex.completed',
+  'reindex.failed',
   'webhook.endpoint.disabled',
   'cms.event.failed',
   'conversation.started',
@@ -25,6 +27,7 @@ export const publicEvents = [
 /** What the service's rooms tell only each other. */
 export const internalEvents = [
   'revision.staged',
+  'revision.requeued',
   'document.unpublish_requested',
   'sync.committed',
   'index.version.built',

@@ -6,8 +6,8 @@ import {
   inContext,
   type KnownVector,
   type Passage,
+  type RevisionInWork,
 } from '../knowledge/chunks.js';
-import type { LeasedRevision } from '../knowledge/revisions.js';
 import { packVector } from '../knowledge/vector-format.js';
 import { boundary } from '../platform/boundary.js';
 import type { EmbeddingModel } from '../platform/models/embedder.js';
@@ -31,7 +31,7 @@ const batchesPerCall = 4;
 
 /** What a batch is worked on with. */
 interface Work {
-  revision: LeasedRevision;
+  revision: RevisionInWork;
   indexId: number;
   model: EmbeddingModel;
   reading: Reading;
@@ -40,24 +40,26 @@ interface Work {
 }
 
 /**
- * Batch by batch: copies the vectors this index has, asks the model for the others, stores both. What an attempt that was
+ * Batch by batch: copies the vectors that are there, asks the model for the others, stores both. What an attempt that was
  * killed had stored is among the first: at most the batches that were under way are bought twice, one in four of them.
+ * @param sources other indexes with vectors of this model
  * @throws PermanentFailure passage_refused or bad_embedding, naming the passage; the others that were begun are stored, so
  * that a later revision without it finds their vectors
  */
 export async function embedPassages(
-  revision: LeasedRevision,
+  revision: RevisionInWork,
   indexId: number,
   passages: Passage[],
   model: EmbeddingModel,
   chunks: Chunks,
+  sources: readonly number[] = [],
 ): Promise<Cost> {
   const progress = { done: 0, total: passages.length };
   const work = { revision, indexId, model, reading: await model.reading(), chunks, progress };
   const cost = { embedded: 0, characters: 0 };
   for (let start = 0; start < passages.length; start += windowPassages) {
     const window = passages.slice(start, start + windowPassages);
-    const known = await chunks.knownVectors(revision, indexId, window);
+    const known = await chunks.knownVectors(revision, [indexId, ...sources], window);
     const batches = inBatches(window);
     await allOf(batches, Math.max(1, Math.floor(batches.length / batchesPerCall)), async (batch) => {
       const paid = batch.filter((passage) => known.get(key(passage))?.own !== false);

@@ -15,6 +15,7 @@ import { ProviderFailure } from '../platform/models/provider-failure.js';
 import { mapInSlices } from '../platform/slices.js';
 import { passagesOf } from './chunk.js';
 import { embedPassages } from './embed-passages.js';
+import { readParse } from './stored-parse.js';
 import type { ContentType, ParsedDocument } from './parsers/parsed.js';
 import type { Parsed } from './parsers/parse-protocol.js';
 import { ParserPool } from './parsers/parser-pool.js';
@@ -114,7 +115,7 @@ export class Ingestion {
     model.check();
     const clock = stopwatch();
     await boundary('parse.begun', revision.documentId);
-    const { contentType, parsed } = await this.parse(revision, how);
+    const { contentType, parsed } = (await this.stored(revision)) ?? (await this.parse(revision, how));
     const language = revision.pipeline.language ?? (await detectLanguage(parsed.text));
     await this.keep(revision, contentType, parsed, language);
     await boundary('parse.kept', revision.documentId);
@@ -137,6 +138,12 @@ export class Ingestion {
     if (model) return model;
     const sentence = `This knowledge base is built with ${name}, which is not configured here.`;
     throw new PermanentFailure('model_unavailable', sentence, true);
+  }
+
+  /** The text of a revision that was staged before, for an index that is not the base's any more: it is not read again. */
+  private async stored(revision: LeasedRevision): Promise<Parsed | null> {
+    if (!revision.wasStaged) return null;
+    return this.database.as(revision, (tx) => readParse(tx, revision.id));
   }
 
   private async parse(revision: LeasedRevision, { signal, moves }: ReadOptions): Promise<Parsed> {
@@ -186,13 +193,14 @@ export class Ingestion {
     passages: Passage[],
     language: string | null,
   ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
-    const indexId = await this.indexes.ensure(revision, revision.knowledgeBaseId, revision.pipeline, model);
+    const indexId = await this.indexes.ensure(revision, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
-    const { embedded, characters } = await embedPassages(revision, indexId, passages, model, this.chunks);
-    await this.chunks.trim(revision, indexId, passages.length);
-    await this.postings.write(revision, indexId, passages, language);
+    const work = this.revisions.inWork(revision);
+    const { embedded, characters } = await embedPassages(work, indexId, passages, model, this.chunks);
+    await this.chunks.trim(work, indexId, passages.length);
+    await this.postings.write(work, indexId, passages, language);
     await boundary('postings.written', revision.documentId);
-    const removed = await this.chunks.countGone(revision, indexId, passages);
+    const removed = await this.chunks.countGone(work, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },
       tokensEmbedded: Math.ceil(characters / 4),

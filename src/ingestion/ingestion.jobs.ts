@@ -57,6 +57,9 @@ export class IngestionJobs {
     relay.subscribe('document.queued', (event) =>
       queue.add(ingestJob, { revisionId: readId('rev', String(event.data['revisionId'])) }),
     );
+    relay.subscribe('revision.requeued', (event) =>
+      queue.add(ingestJob, { revisionId: readId('rev', String(event.data['revisionId'])) }),
+    );
     for (const type of [
       'revision.staged',
       'document.unpublish_requested',

@@ -8,6 +8,8 @@ import { PostingJobs } from './posting.jobs.js';
 import { ParserPool } from './parsers/parser-pool.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
+import { IndexBuilding } from './build-index.js';
+import { ReindexJobs } from './reindex.jobs.js';
 import { SlowLane } from './slow-lane.js';
 import { UploadController } from './upload.controller.js';
 import { UploadLimits } from './upload-limits.js';
@@ -25,6 +27,8 @@ import { UploadLimits } from './upload-limits.js';
     UploadLimits,
     IngestionJobs,
     PostingJobs,
+    IndexBuilding,
+    ReindexJobs,
   ],
 })
 export class IngestionModule {}

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type Onlooker, type Scope, visibleTo } from '../access/principal.js';
+import { recordAll } from '../events/outbox.js';
 import { completeSync, type SyncOutcome } from '../knowledge/syncs.js';
 import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
@@ -24,7 +25,7 @@ export class Publishing {
   /** Does nothing when nothing is pending: reminders may come more often than changes. */
   async publish(knowledgeBaseId: string, scope: TenantScope): Promise<void> {
     await this.inBase(knowledgeBaseId, scope, async (tx, base) => {
-      await makeVersion(tx, scope, base, await takePending(tx, knowledgeBaseId));
+      await makeVersion(tx, scope, base, await takePending(tx, scope, base));
     });
     for (const id of await this.committed(knowledgeBaseId, scope)) {
       await this.inBase(knowledgeBaseId, scope, (tx, base) => publishSync(tx, scope, base, id));
@@ -62,22 +63,68 @@ const unread = (sync: string) =>
  * Takes the changes off the list. Rows are locked in the order in which staging and deleting lock them, revisions before documents before changes, or each would wait for the other. What
  * was staged between the statements stays on the list: its own reminder is on its way.
  */
-async function takePending(tx: Transaction, id: string): Promise<Wish[]> {
-  const revisions = await tx.rows<{ id: string }>(
-    `select r.id from revision r join pending_change p on p.document_id = r.document_id
+async function takePending(tx: Transaction, scope: TenantScope, base: LockedBase): Promise<Wish[]> {
+  const { id } = base;
+  const revisions = await tx.rows<StagedRevision>(
+    `select r.id, ${isWhole} as whole from revision r join pending_change p on p.document_id = r.document_id
      where p.knowledge_base_id = $1 and r.status in ('staged', 'ready') order by r.id for no key update of r`,
-    [id],
+    [id, base.index_id],
   );
   const documents = await tx.rows<{ id: string }>(
     `select d.id from document d join pending_change p on p.document_id = d.id
      where p.knowledge_base_id = $1 and d.deleted_at is null order by d.id for no key update of d`,
     [id],
   );
-  return tx.rows<Wish>(
+  const wishes = await tx.rows<Wish>(
     `delete from pending_change where knowledge_base_id = $1 and document_id = any($2::uuid[])
        and (revision_id is null or revision_id = any($3::uuid[])) returning document_id, revision_id`,
     [id, documents.map((document) => document.id), revisions.map((revision) => revision.id)],
   );
+  const wished = new Set(wishes.map((wish) => wish.revision_id));
+  const elsewhere = await requeue(
+    tx,
+    scope,
+    revisions.filter(({ id: revision }) => wished.has(revision)),
+  );
+  return wishes.filter(({ revision_id: revision }) => revision === null || !elsewhere.has(revision));
+}
+
+interface StagedRevision {
+  id: string;
+  /** The active version's index has all of it. */
+  whole: boolean;
+}
+
+/** As SQL: whether index $2 has all of revision `r`. */
+const isWhole = 'exists (select from segment_revision s where s.index_id = $2 and s.revision_id = r.id)';
+
+/**
+ * What was staged in an index that is not the one of the active version is put back, to be cut and embedded for this one
+ * from its stored text: a version shows one index, and what it cannot show must not be lost.
+ * @returns the ids of those
+ */
+async function requeue(
+  tx: Transaction,
+  scope: TenantScope,
+  revisions: readonly StagedRevision[],
+): Promise<Set<string>> {
+  const elsewhere = revisions.flatMap(({ id, whole }) => (whole ? [] : [id]));
+  if (elsewhere.length === 0) return new Set();
+  await tx.run(
+    `update revision set status = 'queued', done = 0, total = 0, leases = 0, tries = greatest(tries, 1), lease_token = null,
+       lease_expires_at = now() where id = any($1::uuid[])`,
+    [elsewhere],
+  );
+  await recordAll(
+    tx,
+    scope,
+    elsewhere.map((id) => ({
+      type: 'revision.requeued' as const,
+      subjectId: id,
+      data: { revisionId: showId('rev', id) },
+    })),
+  );
+  return new Set(elsewhere);
 }
 
 /** Everything that a sync holds, as one version. */
@@ -88,7 +135,9 @@ async function publishSync(tx: Transaction, scope: TenantScope, base: LockedBase
     [id],
   );
   if (!sync) return;
-  const staged = await takeStaged(tx, id);
+  const staged = await takeStaged(tx, scope, base, id);
+  // It goes on when the last of them is read for the index of today.
+  if (!staged) return;
   const missing = sync.delete_missing ? await missingIn(tx, base, sync) : [];
   const outcome = await outcomeOf(tx, id, staged.length, missing.length);
   await tx.run('update sync set outcome = $2 where id = $1', [id, JSON.stringify(outcome)]);
@@ -97,12 +146,19 @@ async function publishSync(tx: Transaction, scope: TenantScope, base: LockedBase
   if (made === null) await completeSync(tx, scope, id, null);
 }
 
-/** In the order of locks that {@link takePending} has. */
-async function takeStaged(tx: Transaction, syncId: string): Promise<Wish[]> {
-  const revisions = await tx.rows<Wish & { revision_id: string }>(
-    `select r.id as revision_id, r.document_id from revision r where r.sync_id = $1 and r.status = 'staged' order by r.id for no key update`,
-    [syncId],
+/** In the order of locks that {@link takePending} has. @returns null where some had to be put back: see {@link requeue} */
+async function takeStaged(
+  tx: Transaction,
+  scope: TenantScope,
+  base: LockedBase,
+  syncId: string,
+): Promise<Wish[] | null> {
+  const revisions = await tx.rows<StagedRevision & Wish & { revision_id: string }>(
+    `select r.id, r.id as revision_id, r.document_id, ${isWhole} as whole from revision r
+     where r.sync_id = $1 and r.status = 'staged' order by r.id for no key update of r`,
+    [syncId, base.index_id],
   );
+  if ((await requeue(tx, scope, revisions)).size > 0) return null;
   const documents = await tx.rows<{ id: string }>(
     'select id from document where id = any($1::uuid[]) and deleted_at is null order by id for no key update',
     [revisions.map((revision) => revision.document_id)],

@@ -3,10 +3,9 @@ import { Injectable } from '@nestjs/common';
 import pgvector from 'pgvector';
 import { v5 } from 'uuid';
 import { boundary } from '../platform/boundary.js';
-import { Database, type Transaction } from '../platform/database.js';
+import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { fits, type Reading } from '../platform/models/tokens.js';
 import { mapInSlices } from '../platform/slices.js';
-import { type LeasedRevision, Revisions } from './revisions.js';
 import { terms } from './terms.js';
 import { packVectors } from './vector-format.js';
 
@@ -55,54 +54,68 @@ export interface KnownVector {
   own: boolean;
 }
 
-/** Chunks while no version shows them yet: written under the revision's lease, invisible until published. */
+/** A revision that somebody stores chunks of. */
+export interface RevisionInWork extends TenantScope {
+  id: string;
+  documentId: string;
+  knowledgeBaseId: string;
+  /** The versions that show the chunks from the start, as a multirange: none, or all but the empty one where none shows their index yet. */
+  visible: '{}' | '{[1,)}';
+  /** In a transaction that writes for it: proves that this may still be, and may say how far it is. @throws Error */
+  hold(tx: Transaction, progress?: { done: number; total: number }): Promise<void>;
+}
+
+/** Chunks while no version shows them yet. */
 @Injectable()
 export class Chunks {
   private typeOfVector: number | null = null;
 
-  constructor(
-    private readonly database: Database,
-    private readonly revisions: Revisions,
-  ) {}
+  constructor(private readonly database: Database) {}
 
   /**
    * Throws away what an earlier attempt at this revision, which cut it otherwise, left behind the last passage.
-   * @throws LeaseLost
+   * @throws Error when it may no longer be worked on
    */
-  async trim(revision: LeasedRevision, indexId: number, passages: number): Promise<void> {
+  async trim(revision: RevisionInWork, indexId: number, passages: number): Promise<void> {
+    const left = 'c.revision_id = $2 and c.ordinal >= $3 and (isempty(c.visible) or c.visible = $4::int4multirange)';
+    const parameters = [indexId, revision.id, passages, revision.visible];
     await this.database.as(revision, async (tx) => {
-      await this.revisions.hold(tx, revision, 'leases = leases', []);
+      await revision.hold(tx);
       await tx.run(
-        `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id
-           and c.revision_id = $2 and c.ordinal >= $3 and isempty(c.visible)`,
-        [indexId, revision.id, passages],
+        `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and ${left}`,
+        parameters,
       );
-      await tx.run(
-        'delete from chunk where index_id = $1 and revision_id = $2 and ordinal >= $3 and isempty(visible)',
-        [indexId, revision.id, passages],
-      );
+      await tx.run(`delete from chunk c where c.index_id = $1 and ${left}`, parameters);
     });
   }
 
-  /** @returns by hash in hex, the vectors that this index already has for these passages */
+  /**
+   * @param indexIds first the one that is written to, then others with vectors of the same model
+   * @returns by hash in hex, the vectors that these indexes already have for these passages
+   */
   async knownVectors(
-    revision: LeasedRevision,
-    indexId: number,
+    revision: RevisionInWork,
+    indexIds: readonly number[],
     passages: Passage[],
   ): Promise<Map<string, KnownVector>> {
-    const rows = await this.database.as(revision, (tx) =>
-      tx.rows<{ hash: string } & KnownVector>(
-        `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, vector_send(v.embedding) as packed, c.revision_id = $3 as own
-         from chunk c join chunk_vector v on v.index_id = c.index_id and v.chunk_id = c.id
-         where c.index_id = $1 and c.text_hash = any($2::bytea[]) order by c.text_hash, own`,
-        [indexId, passages.map(contextHash), revision.id],
-      ),
-    );
-    return new Map(rows.map(({ hash, ...vector }) => [hash, vector]));
+    const known = new Map<string, KnownVector>();
+    for (const [place, indexId] of indexIds.entries()) {
+      const rows = await this.database.as(revision, (tx) =>
+        tx.rows<{ hash: string } & KnownVector>(
+          `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, vector_send(v.embedding) as packed,
+             $4 and c.revision_id = $3 as own
+           from chunk c join chunk_vector v on v.index_id = c.index_id and v.chunk_id = c.id
+           where c.index_id = $1 and c.text_hash = any($2::bytea[]) order by c.text_hash, own`,
+          [indexId, passages.map(contextHash), revision.id, place === 0],
+        ),
+      );
+      for (const { hash, ...vector } of rows) if (known.get(hash)?.own !== false) known.set(hash, vector);
+    }
+    return known;
   }
 
   /** How many chunks that answer for this document now have no counterpart among the new passages. */
-  async countGone(revision: LeasedRevision, indexId: number, passages: Passage[]): Promise<number> {
+  async countGone(revision: RevisionInWork, indexId: number, passages: Passage[]): Promise<number> {
     const row = await this.database.as(revision, (tx) =>
       tx.row<{ count: string }>(
         `select count(*) from chunk c join knowledge_base b on b.id = $2
@@ -116,27 +129,27 @@ export class Chunks {
   /**
    * Stores passages with their vectors (packed, in order), over those of an attempt that was killed, and says how far the
    * revision is.
-   * @throws LeaseLost
+   * @throws Error when it may no longer be worked on
    */
   async stage(
-    revision: LeasedRevision,
+    revision: RevisionInWork,
     indexId: number,
     passages: Passage[],
     vectors: Buffer[],
-    { done, total }: { done: number; total: number },
+    progress: { done: number; total: number },
   ): Promise<void> {
     const rows = await mapInSlices(passages, (passage) => toRow(revision, passage));
     await this.database.as(revision, async (tx) => {
-      await this.revisions.hold(tx, revision, 'done = greatest(done, $3), total = $4', [done, total]);
+      await revision.hold(tx, progress);
       await tx.run(
-        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, lead, text, text_hash, tokens)
+        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, page, start_offset, end_offset, lead, text, text_hash, tokens, visible)
          select $1, r.id, $2, $3, $4, r.ordinal, array(select jsonb_array_elements_text(r.section)), r.page, r.start, r."end", r.lead, r.text,
-                decode(r.hash, 'hex'), r.tokens
+                decode(r.hash, 'hex'), r.tokens, $6::int4multirange
          from jsonb_to_recordset($5::jsonb) as r(id uuid, ordinal int, section jsonb, page int, start int, "end" int, lead text, text text, hash text, tokens int)
          on conflict (index_id, id) do update set section = excluded.section, page = excluded.page, start_offset = excluded.start_offset,
            end_offset = excluded.end_offset, lead = excluded.lead, text = excluded.text, text_hash = excluded.text_hash, tokens = excluded.tokens
-           where isempty(chunk.visible)`,
-        [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows)],
+           where isempty(chunk.visible) or chunk.visible = excluded.visible`,
+        [indexId, revision.tenantId, revision.documentId, revision.id, JSON.stringify(rows), revision.visible],
       );
       await boundary('chunks.half-stored', revision.documentId);
       await tx.run(
@@ -163,7 +176,7 @@ export class Chunks {
 
 export const vectorLiteral = (vector: number[]): string => pgvector.toSql(vector) as string;
 
-function toRow(revision: LeasedRevision, passage: Passage) {
+function toRow(revision: RevisionInWork, passage: Passage) {
   return {
     ...passage,
     id: chunkId(revision.id, passage.ordinal),

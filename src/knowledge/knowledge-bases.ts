@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { type Principal, visibleTo } from '../access/principal.js';
-import { ApiError, invalidField, notFound } from '../errors.js';
+import { ApiError, notFound } from '../errors.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
 import { type Gate, gateOf, type GateWish } from './gate.js';
-import { chunkSizes, type ChunkWish, isLanguage, type Pipeline } from './pipeline.js';
+import { type ChunkWish, defaultChunking, type Pipeline } from './pipeline.js';
+import { pipelineOf, showPipeline } from './pipeline-wish.js';
 
 export interface KnowledgeBase {
   id: string;
@@ -28,13 +29,6 @@ interface KnowledgeBaseRow {
   gate: GateWish;
   created_at: Date;
   documents: string;
-}
-
-const automatic = 'auto';
-
-function noLanguage(): ApiError {
-  const message = 'must be `auto` or an ISO 639-1 code in lower case, such as `en`, `de` or `zh`';
-  return new ApiError('unprocessable', `pipeline.language ${message}.`, [{ field: 'pipeline.language', message }]);
 }
 
 const columns = 'b.id, b.tenant_id, b.name, b.pipeline, b.active_version, b.gate, b.created_at';
@@ -80,15 +74,8 @@ export class KnowledgeBases {
    * unprocessable for a language nobody knows
    */
   async create(principal: Principal, wish: { name: string; chunking?: ChunkWish; language?: string }) {
-    const { language = automatic } = wish;
-    if (language !== automatic && !isLanguage(language)) throw noLanguage();
-    const chunking = chunkSizes(wish.chunking);
-    if (!chunking) throw invalidField('pipeline.chunking', 'gives sizes in tokens or in characters, not in both');
-    const pipeline: Pipeline = {
-      chunking,
-      embedding: { model: this.embedder.preferred.name },
-      ...(language === automatic ? {} : { language }),
-    };
+    const usual = { chunking: defaultChunking, embedding: { model: this.embedder.preferred.name } };
+    const pipeline = pipelineOf(wish, usual);
     const id = newId();
     const made = await this.database.as(principal, async (tx) => {
       const count = await tx.run(
@@ -152,6 +139,10 @@ export class KnowledgeBases {
       const base = await openBase(tx, principal, shownId);
       await tx.run('update knowledge_base set deleted_at = now() where id = $1', [base.id]);
       await tx.run('delete from pending_change where knowledge_base_id = $1', [base.id]);
+      await tx.run(
+        `update reindex set status = 'cancelled', ended_at = now() where knowledge_base_id = $1 and status in ('running', 'paused', 'judging')`,
+        [base.id],
+      );
       await tx.run('update document set deleted_at = now() where knowledge_base_id = $1 and deleted_at is null', [
         base.id,
       ]);
@@ -174,7 +165,7 @@ function show(base: KnowledgeBase, documents: number) {
   return {
     id: showId('kb', base.id),
     name: base.name,
-    pipeline: { ...base.pipeline, language: base.pipeline.language ?? automatic },
+    pipeline: showPipeline(base.pipeline),
     activeVersion: base.activeVersion,
     gate: base.gate,
     documents,

@@ -45,6 +45,21 @@ export class PipelineDto {
   language?: string;
 }
 
+export class EmbeddingDto {
+  @TextField({ optional: true, max: 200, description: 'A model that this service is configured for.' })
+  model?: string;
+}
+
+export class NewPipelineDto extends PipelineDto {
+  @NestedField(() => EmbeddingDto, { optional: true })
+  embedding?: EmbeddingDto;
+}
+
+export class ReindexDto {
+  @NestedField(() => NewPipelineDto, { optional: true, description: 'What is absent stays as it is.' })
+  pipeline = new NewPipelineDto();
+}
+
 export class CreateKnowledgeBaseDto {
   @TextField({ max: 200, example: 'handbook' })
   name: string;

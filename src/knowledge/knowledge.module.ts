@@ -12,6 +12,8 @@ import { KnowledgeBasesController } from './knowledge-bases.controller.js';
 import { UnreadDocuments } from './document-terms.js';
 import { NearIndexes } from './near-indexes.js';
 import { Postings } from './postings.js';
+import { Reindexes } from './reindexes.js';
+import { ReindexesController } from './reindexes.controller.js';
 import { Revisions } from './revisions.js';
 import { SegmentMerging } from './segment-merging.js';
 import { Syncs } from './syncs.js';
@@ -21,7 +23,13 @@ import { Versions } from './versions.js';
 
 @Global()
 @Module({
-  controllers: [KnowledgeBasesController, DocumentsController, SyncsController, GoldenQuestionsController],
+  controllers: [
+    KnowledgeBasesController,
+    DocumentsController,
+    SyncsController,
+    GoldenQuestionsController,
+    ReindexesController,
+  ],
   providers: [
     KnowledgeBases,
     Documents,
@@ -38,6 +46,7 @@ import { Versions } from './versions.js';
     Versions,
     Syncs,
     GoldenQuestions,
+    Reindexes,
   ],
   exports: [Revisions, Turns, Indexes, Chunks, Postings, UnreadDocuments, SegmentMerging, NearIndexes, Syncs],
 })

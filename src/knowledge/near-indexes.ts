@@ -36,17 +36,21 @@ export class NearIndexes {
     this.least = vectorIndexFrom;
   }
 
-  /** @returns the indexes that have grown enough and have none. Lexical vectors get none: it finds too little of them. */
-  async due(): Promise<number[]> {
-    if (this.least === null) return [];
+  /**
+   * @param only one that is being built: it needs none before it is whole
+   * @returns the indexes that have grown enough and have none. Lexical vectors get none: it finds too little of them.
+   */
+  async due(only: number | null = null): Promise<number[]> {
+    const { least } = this;
+    if (least === null) return [];
     const rows = await this.database.asSystem((tx) =>
       tx.rows<{ id: number; dimensions: number; vectors: string }>(
         `select i.id, i.dimensions, sum(s.chunks) as vectors from knowledge_index i join segment s on s.index_id = i.id
-         where i.near_since is null and i.dimensions <= $1 and i.embedding_model <> $2 group by i.id, i.dimensions`,
-        [mostDimensions, LexicalEmbeddings.model],
+         where (i.id = $3::int or ($3::int is null and not i.building)) and i.near_since is null and i.dimensions <= $1
+           and i.embedding_model <> $2 group by i.id, i.dimensions`,
+        [mostDimensions, LexicalEmbeddings.model, only],
       ),
     );
-    const { least } = this;
     return rows.filter(({ dimensions, vectors }) => Number(vectors) > nearFrom(least, dimensions)).map(({ id }) => id);
   }
 

@@ -10,6 +10,8 @@ import {
   type VersionChange,
   type VersionStats,
 } from './version-changes.js';
+import { pointTo } from './indexes.js';
+import { completeReindex } from './reindexes.js';
 import { boundary } from '../platform/boundary.js';
 import type { TenantScope, Transaction } from '../platform/database.js';
 import { readId, showId } from '../platform/ids.js';
@@ -38,6 +40,8 @@ export interface Cause extends Record<string, unknown> {
   kind?: string;
   /** As it is shown: the sync that ends with this version. */
   syncId?: string;
+  /** As it is shown: the reindex that ends with this version. */
+  reindexId?: string;
 }
 
 /**
@@ -53,7 +57,7 @@ export async function makeVersion(
   cause: Cause = {},
 ): Promise<{ number: number; active: boolean } | null> {
   const number = base.last_version + 1;
-  const indexId = (await indexOf(tx, base.id, wishes)) ?? base.index_id;
+  const indexId = base.index_id;
   if (indexId === null || wishes.length === 0) return null;
   const changes = await changesFor(tx, indexId, base.active_version, wishes);
   if (changes.length === 0) return null;
@@ -82,13 +86,14 @@ export async function activateVersion(
     `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2 returning cause`,
     [id, number],
   );
-  await tx.run('update knowledge_base set active_version = $2 where id = $1', [id, number]);
+  await pointTo(tx, id, number);
   await record(tx, scope, {
     type: 'index.version.activated',
     subjectId: id,
     data: { knowledgeBaseId: showId('kb', id), version: number, previous },
   });
   await settle(tx, scope, id, number, await changesOf(tx, id, number));
+  if (row?.cause.reindexId !== undefined) await completeReindex(tx, scope, readId('rix', row.cause.reindexId), number);
   if (row?.cause.syncId !== undefined) await completeSync(tx, scope, readId('sync', row.cause.syncId), number);
 }
 
@@ -106,23 +111,13 @@ export async function lockBase(tx: Transaction, id: string): Promise<LockedBase 
   if (!pointer) return null;
   // A version without an index shows nothing of the base's index, which is not the same as having none to hide.
   const active = await tx.row<Omit<LockedBase, 'id' | 'active_version' | 'last_version'>>(
-    `select coalesce(v.index_id, (select max(i.id) from knowledge_index i where i.knowledge_base_id = $1)) as index_id, v.stats,
+    `select coalesce(v.index_id, b.index_id) as index_id, v.stats,
        exists (select from golden_question g where g.knowledge_base_id = $1) as gated,
        exists (select from version w where w.knowledge_base_id = $1 and w.status = 'building') as waiting
-     from version v where v.knowledge_base_id = $1 and v.number = $2`,
+     from version v join knowledge_base b on b.id = v.knowledge_base_id where v.knowledge_base_id = $1 and v.number = $2`,
     [id, pointer.active_version],
   );
   return active && { id, ...pointer, ...active };
-}
-
-/** The index that what is staged stands in. */
-async function indexOf(tx: Transaction, id: string, wishes: readonly Wish[]): Promise<number | null> {
-  const row = await tx.row<{ id: number }>(
-    `select i.id from knowledge_index i where i.knowledge_base_id = $1 and exists
-       (select from chunk c where c.index_id = i.id and c.revision_id = any($2::uuid[])) order by i.id desc limit 1`,
-    [id, wishes.flatMap((wish) => wish.revision_id ?? [])],
-  );
-  return row?.id ?? null;
 }
 
 /** What the next version will show other than the active one: to unpublish what is not shown changes nothing. */
@@ -145,15 +140,19 @@ async function changesFor(
 
 /**
  * After a rollback, the next version shows what the active one shows, not what the abandoned ones did: it differs from the
- * last one, which it would follow, by nothing but what changed between the two.
+ * last one of its index, which it would follow, by nothing but what changed between the two.
  */
 async function buildOn(
   tx: Transaction,
   indexId: number,
-  { id, active_version: active, last_version: last }: LockedBase,
+  { id, active_version: active }: LockedBase,
   number: number,
 ): Promise<void> {
-  const documents = await documentsBetween(tx, id, active, last);
+  const last = await tx.row<{ number: number | null }>(
+    'select max(number) as number from version where knowledge_base_id = $1 and index_id = $2',
+    [id, indexId],
+  );
+  const documents = await documentsBetween(tx, id, active, last?.number ?? active);
   await tx.run(
     `update chunk set visible = visible + int4multirange(int4range($3, null))
      where index_id = $1 and document_id = any($4::uuid[]) and visible @> $2::int and not visible @> $3::int`,

@@ -57,7 +57,9 @@ export function fingerprint(pipeline: Pipeline, dimensions: number): string {
   const { chunking, embedding, language } = pipeline;
   // A language that is not chosen is left out: so were all, and their indexes stay good.
   const chosen = language === undefined ? [] : [language];
+  // In the order in which they come from the database.
+  const sizes = Object.fromEntries(Object.entries(chunking).sort());
   return createHash('sha256')
-    .update(JSON.stringify([buildGeneration, chunking, embedding.model, dimensions, ...chosen]))
+    .update(JSON.stringify([buildGeneration, sizes, embedding.model, dimensions, ...chosen]))
     .digest('hex');
 }

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { mapInSlices } from '../platform/slices.js';
-import { inContext, type Passage, passageColumns } from './chunks.js';
+import { inContext, type Passage, passageColumns, type RevisionInWork } from './chunks.js';
 import { type PackedSegment, packSegment } from './posting-format.js';
-import { type LeasedRevision, Revisions } from './revisions.js';
 import { terms } from './terms.js';
 
 /** A revision whose chunks stand in a segment. */
@@ -11,36 +10,46 @@ export interface IndexedRevision {
   id: string;
   documentId: string;
   chunks: number;
+  /** What they were read in, as an ISO 639-1 code; null: not told. */
+  language: string | null;
 }
 
 /** The lexical index as it is written: one segment a revision, merged with others later. */
 @Injectable()
 export class Postings {
-  constructor(
-    private readonly database: Database,
-    private readonly revisions: Revisions,
-  ) {}
+  constructor(private readonly database: Database) {}
 
   /**
-   * Makes a revision's passages searchable by their words, as soon as a version shows them.
+   * Makes a revision's passages searchable by their words, as soon as a version shows them: what is done last, so that the
+   * revision is then whole in this index.
    * @param language what they are in; null: unknown
-   * @throws LeaseLost
+   * @param along what else becomes true in that moment
+   * @throws Error when it may no longer be worked on
    */
-  async write(revision: LeasedRevision, indexId: number, passages: Passage[], language: string | null): Promise<void> {
+  async write(
+    revision: RevisionInWork,
+    indexId: number,
+    passages: Passage[],
+    language: string | null,
+    along: (tx: Transaction) => Promise<unknown> = () => Promise.resolve(),
+  ): Promise<void> {
     const segment = packSegment(await readTerms(passages, language));
+    const { id, documentId } = revision;
     await this.database.as(revision, async (tx) => {
-      await this.revisions.hold(tx, revision, 'leases = leases', []);
-      await tx.run('delete from segment_revision where index_id = $1 and revision_id = $2', [indexId, revision.id]);
-      await insertSegment(tx, revision, indexId, segment, [{ ...revision, chunks: passages.length }]);
+      await revision.hold(tx);
+      await tx.run('delete from segment_revision where index_id = $1 and revision_id = $2', [indexId, id]);
+      await insertSegment(tx, revision, indexId, segment, [{ id, documentId, chunks: passages.length, language }]);
       await addLanguage(tx, indexId, language);
+      await along(tx);
     });
   }
 
-  /** Revisions whose chunks have no postings: those stored before there were any. */
+  /** Revisions whose chunks have no postings: those stored before there were any. What is being built is not whole yet. */
   async missing(limit: number): Promise<{ indexId: number; tenantId: string; revisionId: string }[]> {
     const rows = await this.database.asSystem((tx) =>
       tx.rows<{ index_id: number; tenant_id: string; revision_id: string }>(
         `select c.index_id, c.tenant_id, c.revision_id from chunk c join revision r on r.id = c.revision_id
+           join knowledge_index i on i.id = c.index_id and not i.building
          where c.ordinal = 0 and r.status in ('staged', 'ready', 'superseded')
            and not exists (select from segment_revision s where s.index_id = c.index_id and s.revision_id = c.revision_id)
          limit $1`,
@@ -71,7 +80,8 @@ export class Postings {
         [documentId, indexId, revisionId],
       );
       if (there) {
-        await insertSegment(tx, scope, indexId, segment, [{ id: revisionId, documentId, chunks: stored.length }]);
+        const whole = { id: revisionId, documentId, chunks: stored.length, language };
+        await insertSegment(tx, scope, indexId, segment, [whole]);
         await addLanguage(tx, indexId, language);
       }
     });
@@ -93,9 +103,9 @@ export async function insertSegment(
   if (!made) throw new Error('the segment was not made');
   // A merge moves a revision from one segment to another; its row follows.
   await tx.run(
-    `insert into segment_revision (index_id, revision_id, tenant_id, document_id, segment_no, base, chunks)
-     select $1, id, $2, document_id, $3, (sum(chunks) over (order by ordinality) - chunks)::int, chunks
-     from unnest($4::uuid[], $5::uuid[], $6::int[]) with ordinality r(id, document_id, chunks, ordinality)
+    `insert into segment_revision (index_id, revision_id, tenant_id, document_id, segment_no, base, chunks, language)
+     select $1, id, $2, document_id, $3, (sum(chunks) over (order by ordinality) - chunks)::int, chunks, language
+     from unnest($4::uuid[], $5::uuid[], $6::int[], $7::text[]) with ordinality r(id, document_id, chunks, language, ordinality)
      on conflict (index_id, revision_id) do update set segment_no = excluded.segment_no, base = excluded.base`,
     [
       indexId,
@@ -104,6 +114,7 @@ export async function insertSegment(
       revisions.map(({ id }) => id),
       revisions.map(({ documentId }) => documentId),
       revisions.map(({ chunks }) => chunks),
+      revisions.map(({ language }) => language),
     ],
   );
   // One statement: a round trip for each bucket would hold the embedded engine, for which requests wait.

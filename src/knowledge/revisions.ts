@@ -8,6 +8,7 @@ import { showId } from '../platform/ids.js';
 import { Frees } from '../platform/jobs/handlers.js';
 import { wellFormed } from '../platform/text.js';
 import type { RevisionStatus } from './documents.js';
+import type { RevisionInWork } from './chunks.js';
 import type { Pipeline } from './pipeline.js';
 import { readDetails } from './document-terms.js';
 
@@ -26,6 +27,10 @@ export interface LeasedRevision extends TenantScope {
   title: string;
   titleGiven: boolean;
   pipeline: Pipeline;
+  /** The index that goes with the pipeline; null: none was made yet. */
+  indexId: number | null;
+  /** Its stored text is whole: it was staged before, for another index. */
+  wasStaged: boolean;
   lease: string;
   requestId: string | null;
   lane: Lane;
@@ -43,6 +48,8 @@ interface LeaseRow {
   title: string;
   title_given: boolean;
   pipeline: Pipeline;
+  index_id: number | null;
+  was_staged: boolean;
   leases: number;
   tries: number;
   request_id: string | null;
@@ -121,6 +128,16 @@ export class Revisions {
       [revision.id, revision.lease, ...parameters],
     );
     if (held === 0) throw new LeaseLost(`the lease on revision ${revision.id} is gone`);
+  }
+
+  /** As chunks of it are stored: invisible until a version shows them, and under its lease. */
+  inWork(revision: LeasedRevision): RevisionInWork {
+    const { id, tenantId, documentId, knowledgeBaseId } = revision;
+    const hold = (tx: Transaction, progress?: { done: number; total: number }) =>
+      progress
+        ? this.hold(tx, revision, 'done = greatest(done, $3), total = $4', [progress.done, progress.total])
+        : this.hold(tx, revision, 'leases = leases', []);
+    return { id, tenantId, documentId, knowledgeBaseId, visible: '{}', hold };
   }
 
   /**
@@ -233,7 +250,7 @@ export class Revisions {
   private waiting(tx: Transaction, id: string, lane: Lane): Promise<LeaseRow | null> {
     return tx.row<LeaseRow>(
       `select r.id, r.tenant_id, r.document_id, r.knowledge_base_id, r.number, r.content_hash, r.filename, r.declared_type,
-         d.title, d.title_given, b.pipeline, r.leases, r.tries, r.request_id, r.lane
+         d.title, d.title_given, b.pipeline, b.index_id, r.receipt is not null as was_staged, r.leases, r.tries, r.request_id, r.lane
        from revision r join document d on d.id = r.document_id join knowledge_base b on b.id = r.knowledge_base_id
        where r.id = $1 and r.lane = $2 and d.deleted_at is null and b.deleted_at is null
          and (r.status = 'queued' or (r.status in ('parsing', 'chunking', 'embedding') and r.lease_expires_at < now()))
@@ -302,6 +319,8 @@ function toLeased(row: LeaseRow, lease: string): LeasedRevision {
     title: row.title,
     titleGiven: row.title_given,
     pipeline: row.pipeline,
+    indexId: row.index_id,
+    wasStaged: row.was_staged,
     lease,
     requestId: row.request_id,
     lane: row.lane,

@@ -78,7 +78,7 @@ export class SegmentMerging {
         no,
       ]);
       const revisions = await tx.rows<IndexedRevision & { base: number }>(
-        `select revision_id as id, document_id as "documentId", base, chunks from segment_revision
+        `select revision_id as id, document_id as "documentId", base, chunks, language from segment_revision
          where index_id = $1 and segment_no = $2 order by base`,
         [indexId, no],
       );

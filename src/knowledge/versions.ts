@@ -6,8 +6,10 @@ import { Database, type TenantScope, type Transaction } from '../platform/databa
 import { page, type PageQuery, startBelow } from '../platform/http/pages.js';
 import { readId, showId } from '../platform/ids.js';
 import type { GateReport } from './gate.js';
+import { pointTo } from './indexes.js';
 import { openBase } from './knowledge-bases.js';
-import { activateVersion, lockBase, type LockedBase, makeVersion } from './next-version.js';
+import { activateVersion, type Cause, lockBase, type LockedBase, makeVersion } from './next-version.js';
+import { blockReindex, takeUpReindex } from './reindexes.js';
 import { blockSync } from './syncs.js';
 import { changesOf, documentsBetween, type VersionChange } from './version-changes.js';
 
@@ -188,7 +190,7 @@ export async function moveTo(
     `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2`,
     [id, number],
   );
-  await tx.run('update knowledge_base set active_version = $2 where id = $1', [id, number]);
+  await pointTo(tx, id, number);
   await record(tx, scope, {
     type: number < previous ? 'index.version.rolled_back' : 'index.version.activated',
     subjectId: id,
@@ -210,6 +212,8 @@ async function activateBlocked(
   { number, parent, cause }: VersionRow,
 ): Promise<number> {
   if (base.waiting) throw new ApiError('conflict', 'Another version is being judged: see first what comes of it.');
+  if (cause['reindexId'] !== undefined && parent !== base.active_version)
+    throw new ApiError('conflict', 'Another version answers now than when this one was built: reindex anew.');
   const changes = await changesOf(tx, base.id, number);
   const standing = await stillStaged(tx, changes);
   if (parent === base.active_version && standing.length === changes.length) {
@@ -230,7 +234,8 @@ export async function blockVersion(
   number: number,
   { before, after, worse, reason }: GateReport,
 ): Promise<void> {
-  const syncId = await setCandidate(tx, baseId, number, 'blocked');
+  const { syncId, reindexId } = await setCandidate(tx, baseId, number, 'blocked');
+  if (reindexId !== undefined) await blockReindex(tx, scope, readId('rix', reindexId));
   if (syncId !== undefined) await blockSync(tx, scope, readId('sync', syncId), number);
   await record(tx, scope, {
     type: 'index.version.blocked',
@@ -246,7 +251,8 @@ export async function withdrawVersion(
   baseId: string,
   number: number,
 ): Promise<void> {
-  const syncId = await setCandidate(tx, baseId, number, 'retired');
+  const { syncId, reindexId } = await setCandidate(tx, baseId, number, 'retired');
+  if (reindexId !== undefined) await takeUpReindex(tx, readId('rix', reindexId));
   if (syncId !== undefined) return; // it is still committing, and makes another one
   const changes = await stillStaged(tx, await changesOf(tx, baseId, number));
   await tx.run(
@@ -258,18 +264,18 @@ export async function withdrawVersion(
   );
 }
 
-/** @returns the sync that would have ended with it */
+/** @returns what would have ended with it */
 async function setCandidate(
   tx: Transaction,
   baseId: string,
   number: number,
   status: VersionStatus,
-): Promise<string | undefined> {
-  const row = await tx.row<{ cause: { syncId?: string } }>(
+): Promise<Pick<Cause, 'syncId' | 'reindexId'>> {
+  const row = await tx.row<{ cause: Cause }>(
     'update version set status = $3 where knowledge_base_id = $1 and number = $2 returning cause',
     [baseId, number, status],
   );
-  return row?.cause.syncId;
+  return row?.cause ?? {};
 }
 
 /** Those of the changes whose revision still waits to be shown, or whose document is still there to be left out. */

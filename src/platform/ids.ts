@@ -4,7 +4,22 @@ import { notFound } from '../errors.js';
 
 /** The readable prefix of each kind of id, as callers see it. */
 export type IdPrefix =
-  'ten' | 'key' | 'kb' | 'doc' | 'rev' | 'chk' | 'sync' | 'evt' | 'whe' | 'del' | 'cms' | 'cev' | 'conv' | 'msg' | 'gq';
+  | 'ten'
+  | 'key'
+  | 'kb'
+  | 'doc'
+  | 'rev'
+  | 'chk'
+  | 'sync'
+  | 'rix'
+  | 'evt'
+  | 'whe'
+  | 'del'
+  | 'cms'
+  | 'cev'
+  | 'conv'
+  | 'msg'
+  | 'gq';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 

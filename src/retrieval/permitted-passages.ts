@@ -130,10 +130,9 @@ async function readPlaces(tx: Transaction, permitted: Permitted): Promise<Permit
      select s.segment_no as segment,
        encode(string_agg(int4send(s.base) || int4send(s.chunks) || uuid_send(s.revision_id) || uuid_send(s.document_id), ''::bytea
          order by s.base), 'base64') as runs,
-       array_agg(distinct coalesce(r.language, 'en')) as languages,
+       array_agg(distinct coalesce(s.language, 'en')) as languages,
        (select sum(chunks)::int from segment where index_id = ${permitted.indexId}) as all
      from permitted p join segment_revision s on s.index_id = ${permitted.indexId} and s.document_id = p.id
-       join revision r on r.id = s.revision_id
        cross join lateral (
          select 1 from chunk c where c.index_id = ${permitted.indexId} and c.revision_id = s.revision_id and c.ordinal = 0
            and c.visible @> ${permitted.version} offset 0) shown

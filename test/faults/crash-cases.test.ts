@@ -74,7 +74,6 @@ describe('after kill -9', () => {
     );
   });
 
-  // Of number 132, the half that publishing owes; an index that is rebuilt comes with the reindex.
   it('132: in the middle of publishing, a reader has the old version wholly and then the new one, never a mix', async () => {
     const { service } = bench;
     const base = await bench.newBase('read meanwhile');
@@ -98,6 +97,58 @@ describe('after kill -9', () => {
     const { stats } = (await service.request('GET', `/v1/knowledge-bases/${base}/versions/2`)).body;
     expect(stats).toEqual({ documents: 1, chunks: 150 });
   });
+
+  it.each(['vectors.had', 'chunks.half-stored', 'reindex.revision-built', 'reindex.swapping'])(
+    '132: in the middle of a reindex (%s), readers have the old index wholly and then the new one, and little is bought twice',
+    async (at) => {
+      const { service } = bench;
+      const base = await bench.newBase(`reindexed ${at}`);
+      const root = `/v1/knowledge-bases/${base}`;
+      const [document] = [(await bench.upload(base))?.body.id];
+      await bench.upload(base, '# Attic\n\nNo binder is kept for everyone in the house up there.', 'attic');
+      await bench.settled(base);
+      const before = (await service.request('GET', root)).body.activeVersion;
+      const stopReading = keepReading(base);
+      bench.embeddings.asked.length = 0;
+      await service.arm({ at, pass: 1 });
+      const body = { pipeline: { chunking: { targetChars: 300, maxChars: 400 } } };
+      const { id } = (await service.request('POST', `${root}/reindex`, { body })).body;
+      await service.death();
+      await service.passTime();
+      await service.start();
+      const state = async () => (await service.request('GET', `${root}/reindexes/${id}`)).body;
+      await service.until('the reindex to be done', async () => (await state()).status === 'completed');
+      await service.until('a reader to see it', async () => {
+        const answer = await service.request('POST', `${root}/search`, {
+          body: { query: 'everyone', mode: 'keyword' },
+        });
+        return answer.body.version > before;
+      });
+      const read = await stopReading();
+      const done = await state();
+      expect(done).toMatchObject({ progress: { done: 2, total: 2 }, version: before + 1 });
+      expect(new Set(read.map(({ version }) => version))).toEqual(new Set([before, before + 1]));
+      expect(new Set(read.map(({ results }) => results))).toEqual(new Set([50]));
+      const passages = bench.embeddings.asked.flat().filter((text) => text !== 'dimensions');
+      // What the dead one had asked for and not stored, at most: a quarter of one document's batches, and one more.
+      expect(passages.length - new Set(passages).size).toBeLessThanOrEqual(2 * 64);
+      const { stats } = (await service.request('GET', `${root}/versions/${before + 1}`)).body;
+      const chunks = await bench.chunks(base, document);
+      expect(chunks.map(({ ordinal }) => ordinal)).toEqual(chunks.map((_, place) => place));
+      expect(stats).toEqual({ documents: 2, chunks: done.receipt.chunks.total });
+      await service.stop();
+      const left = await service.rows<{ extra: number }>(
+        `select (select count(*)::int from chunk c where c.index_id = v.index_id)
+              - (select count(*)::int from chunk_vector x join chunk c on c.index_id = x.index_id and c.id = x.chunk_id where x.index_id = v.index_id) as extra,
+           (select count(*)::int from chunk c where c.index_id = v.index_id and not c.visible @> v.number) as hidden,
+           (select count(*)::int from segment_revision s where s.index_id = v.index_id) as revisions
+         from version v where v.knowledge_base_id = $1 and v.number = $2`,
+        [uuid(base), before + 1],
+      );
+      expect(left).toEqual([{ extra: 0, hidden: 0, revisions: 2 }]);
+      await service.start();
+    },
+  );
 
   it('133: a document deleted while a dead worker has half of it stored leaves no chunk, vector, stored text or bytes', async () => {
     const { service } = bench;

@@ -16,6 +16,7 @@ export async function passTime(engines: Engines): Promise<void> {
   const client = new Client({ connectionString: engines.DATABASE_URL });
   await client.connect();
   await client.query('update revision set lease_expires_at = now() where lease_expires_at > now()');
+  await client.query('update reindex set lease_expires_at = now() where lease_expires_at > now()');
   await client.query('update event set claimed_until = null where dispatched_at is null');
   await client.query('update webhook_delivery set claimed_until = now() where claimed_until > now()');
   if (!engines.REDIS_URL) await client.query('truncate bullmq.job cascade');

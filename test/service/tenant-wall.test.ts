@@ -12,7 +12,10 @@ import {
 } from './callers.js';
 import { type Answer, type Service, startService } from './harness.js';
 
-type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg', string>;
+type Ids = Record<
+  'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg' | 'rix',
+  string
+>;
 
 let service: Service;
 let own: Tenant;
@@ -48,6 +51,7 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
   const apiKey = await makeKey(service, key, { scopes: ['search'] });
   const sync = await create(`/v1/knowledge-bases/${base.id}/syncs`);
   const question = await create(`/v1/knowledge-bases/${base.id}/golden-questions`, golden);
+  const reindex = await create(`/v1/knowledge-bases/${base.id}/reindex`, { pipeline: { language: 'de' } });
   return {
     kb: base.id,
     doc: document.id,
@@ -60,6 +64,7 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
     sync: sync.id,
     gq: question.id,
     msg: answer.messageId,
+    rix: reindex.id,
   };
 }
 
@@ -75,6 +80,7 @@ const randomIds = (): Ids => ({
   sync: newId('sync'),
   gq: newId('gq'),
   msg: newId('msg'),
+  rix: newId('rix'),
 });
 
 const golden = { query: 'How many days of leave?', expected: [{ externalId: 'leave' }] };
@@ -87,7 +93,7 @@ const bodies: [RegExp, object][] = [
   [/^PATCH .*endpoints/, { enabled: false }],
   [/^POST .*documents$/, { content: 'mine now' }],
   [/^POST .*search$/, { query: 'leave' }],
-  [/^POST .*(rotate|commit)$/, {}],
+  [/^POST .*(rotate|commit|reindex)$/, {}],
 ];
 
 const kinds: [string, keyof Ids][] = [
@@ -107,7 +113,8 @@ function about(route: string, ids: Ids, key: string): Promise<Answer> {
     .replace('{number}', '1')
     .replace('{sync}', ids.sync)
     .replace('{question}', ids.gq)
-    .replace('{message}', ids.msg);
+    .replace('{message}', ids.msg)
+    .replace('{reindex}', ids.rix);
   const body = bodies.find(([pattern]) => pattern.test(route))?.[1];
   return service.call(method, url, { key, body, headers: { 'x-request-id': 'same' } });
 }
@@ -137,9 +144,11 @@ const callsOf = (chosen: string[]) =>
 const hook = (id: string) =>
   service.call('POST', `/v1/hooks/${id}`, { key: null, body: {}, headers: { 'x-request-id': 'same' } });
 
-/** What ends something comes last: a sync's commit before its abort, deletes of documents before those of their bases. */
+/** What ends something comes last: a sync's commit before its abort, a pause before resuming and cancelling, deletes of documents before those of their bases. */
 const order = (route: string) =>
-  route.startsWith('DELETE') ? 1000 - route.length : route.endsWith('/abort') ? 2 : route.endsWith('/commit') ? 1 : 0;
+  route.startsWith('DELETE')
+    ? 1000 - route.length
+    : ['/commit', '/abort', '/pause', '/resume', '/cancel'].findIndex((end) => route.endsWith(end)) + 1;
 
 describe('what belongs to the other tenant', () => {
   it('answers every route that names an id like a thing that is nowhere, byte for byte', async () => {
@@ -148,7 +157,7 @@ describe('what belongs to the other tenant', () => {
   });
 
   it('is not reached through a knowledge base of one’s own, either', async () => {
-    const inBase = routes.filter((route) => /\/documents\/\{id\}|\{sync\}|\{question\}/.test(route));
+    const inBase = routes.filter((route) => /\/documents\/\{id\}|\{sync\}|\{question\}|\{reindex\}/.test(route));
     expect(inBase.length).toBeGreaterThan(5);
     expect(await differences(callsOf(inBase), { ...foreign, kb: ownBase.id })).toEqual([]);
   });

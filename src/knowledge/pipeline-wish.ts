@@ -1,0 +1,36 @@
+import { ApiError, invalidField } from '../errors.js';
+import { chunkSizes, type ChunkWish, isLanguage, type Pipeline } from './pipeline.js';
+
+/** Told of each document by its text. */
+export const automatic = 'auto';
+
+/** What a caller may say of a pipeline; what is absent stays. */
+export interface PipelineWish {
+  chunking?: ChunkWish;
+  /** An ISO 639-1 code, or `auto`. */
+  language?: string;
+  embedding?: { model?: string };
+}
+
+/**
+ * The pipeline with these parts in place of its own.
+ * @throws ApiError validation_failed for sizes in two units, unprocessable for a language nobody knows
+ */
+export function pipelineOf(wish: PipelineWish, before: Pipeline): Pipeline {
+  const language = wish.language ?? before.language ?? automatic;
+  if (language !== automatic && !isLanguage(language)) throw noLanguage();
+  const chunking = wish.chunking === undefined ? before.chunking : chunkSizes(wish.chunking);
+  if (!chunking) throw invalidField('pipeline.chunking', 'gives sizes in tokens or in characters, not in both');
+  return {
+    chunking,
+    embedding: { model: wish.embedding?.model ?? before.embedding.model },
+    ...(language === automatic ? {} : { language }),
+  };
+}
+
+export const showPipeline = (pipeline: Pipeline) => ({ ...pipeline, language: pipeline.language ?? automatic });
+
+function noLanguage(): ApiError {
+  const message = 'must be `auto` or an ISO 639-1 code in lower case, such as `en`, `de` or `zh`';
+  return new ApiError('unprocessable', `pipeline.language ${message}.`, [{ field: 'pipeline.language', message }]);
+}

@@ -1,0 +1,271 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { once } from '../faults/crossings.js';
+import { byMeaning, startEmbeddingServer } from './embedding-server.js';
+import { type Service, startService } from './harness.js';
+import { type Library, openLibrary } from './library.js';
+import { lexical, leave, trains, long, afterBuilding, reindexing } from './reindexing.js';
+
+let model: Awaited<ReturnType<typeof startEmbeddingServer>>;
+let service: Service;
+let library: Library;
+
+beforeAll(async () => {
+  model = await startEmbeddingServer();
+  service = await startService({ env: model.env });
+});
+afterAll(async () => {
+  await service.stop();
+  model.stop();
+});
+beforeEach(async () => {
+  model.answer = byMeaning;
+  library = await openLibrary(service);
+});
+
+const { rows, uuid, poll, reindex, state, version, pipeline, events, indexes } = reindexing(() => ({
+  service,
+  library,
+}));
+
+describe('another chunk size', () => {
+  it('is built from stored texts, with the vectors of equal text, and answers when all of it is there', async () => {
+    library = await openLibrary(service, { pipeline: { chunking: { targetChars: 4000, maxChars: 4000 } } });
+    await library.publish(leave);
+    await library.publish(long);
+    await rm(join(service.dataDir, 'blobs'), { recursive: true, force: true });
+    model.asked.length = 0;
+    const begun = await library.call('POST', '/reindex', {
+      body: { pipeline: { chunking: { targetChars: 300, maxChars: 400 } } },
+    });
+    expect(begun).toMatchObject({
+      status: 202,
+      body: { status: 'running', estimate: null, version: null, error: null, endedAt: null },
+    });
+    expect(begun.body.pipeline).toMatchObject({
+      chunking: { targetChars: 300, maxChars: 400 },
+      embedding: { model: 'scripted' },
+      language: 'auto',
+    });
+    await service.settle();
+    const done = await state(begun.body.id);
+    expect(done).toMatchObject({ status: 'completed', version: 3, progress: { done: 2, total: 2 }, estimate: null });
+    const { total, reused, embedded } = done.receipt.chunks;
+    expect([reused, reused + embedded]).toEqual([1, total]);
+    expect(model.asked.flat()).toHaveLength(embedded);
+    expect(model.asked.flat().join()).not.toContain('27 days');
+    expect(await version(3)).toMatchObject({
+      parent: 2,
+      status: 'active',
+      cause: { kind: 'reindex', reindexId: begun.body.id },
+      stats: { documents: 2, chunks: total },
+      receipt: { chunks: { total, reused, embedded } },
+    });
+    expect((await pipeline()).chunking).toEqual({ targetChars: 300, maxChars: 400 });
+    expect(await events('reindex.completed')).toMatchObject([{ reindexId: begun.body.id, version: 3 }]);
+    const found = await library.search('salary wages', { mode: 'keyword' });
+    expect(found.results.every(({ text }: { text: string }) => text.length <= 400)).toBe(true);
+    const before = await library.search('salary wages', { mode: 'keyword', version: 2 });
+    expect(before.results[0].text.length).toBeGreaterThan(400);
+    expect((await library.call('GET', '/versions/2...3')).body).toMatchObject({ added: [], changed: [], removed: [] });
+    expect((await library.call('GET', '/reindexes')).body.data).toHaveLength(1);
+  });
+
+  it('is left with the version before, and uploads are cut as that one was', async () => {
+    await library.publish(leave);
+    const usual = (await pipeline()).chunking;
+    await reindex({ chunking: { targetChars: 200, maxChars: 300 } });
+    await service.settle();
+    expect(await library.activeVersion()).toBe(2);
+    await library.publish(trains);
+    await library.activate(1);
+    expect((await pipeline()).chunking).toEqual(usual);
+    await library.publish(long);
+    expect((await library.finds('leave railway salary', { mode: 'keyword' })).sort()).toEqual(['leave', 'long']);
+    expect((await version(4)).receipt.chunks.total).toBeLessThan(5);
+    await library.activate(3);
+    expect((await pipeline()).chunking).toEqual({ targetChars: 200, maxChars: 300 });
+    expect((await library.finds('leave railway salary', { mode: 'keyword' })).sort()).toEqual(['leave', 'trains']);
+    await library.publish({ ...long, content: `${long.content} New.` });
+    expect((await library.finds('leave railway salary', { mode: 'keyword' })).sort()).toEqual([
+      'leave',
+      'long',
+      'trains',
+    ]);
+    expect((await version(5)).receipt.chunks.total).toBeGreaterThan(5);
+  });
+});
+
+it('another language reads words, titles too, by its own rules, and buys no vector', async () => {
+  library = await openLibrary(service, { pipeline: { language: 'en' } });
+  await library.publish({
+    externalId: 'haus',
+    title: 'Kündigungsfristen',
+    content: 'In den alten Häusern wohnt niemand.',
+  });
+  const asks = { mode: 'keyword', rank: { understand: false } };
+  expect(await library.finds('Haus', asks)).toEqual([]);
+  const { id } = await reindex({ language: 'de' });
+  await service.settle();
+  expect(await state(id)).toMatchObject({
+    status: 'completed',
+    receipt: { chunks: { total: 1, reused: 1, embedded: 0 } },
+  });
+  expect(await library.finds('Haus', asks)).toEqual(['haus']);
+  expect(await library.finds('Kündigungsfrist', asks)).toEqual(['haus']);
+  await library.activate(1);
+  await service.settle();
+  expect(await library.finds('Haus', asks)).toEqual([]);
+  expect(await library.finds('Kündigungsfrist', asks)).toEqual([]);
+  expect(await library.finds('Häusern', asks)).toEqual(['haus']);
+});
+
+describe('another model', () => {
+  it('takes over with what changed meanwhile, and no question fails or is answered from both', async () => {
+    for (let n = 0; n < 6; n++)
+      await library.upload({ externalId: `d${n}`, content: `Holiday rule ${n} of the office.` });
+    await service.settle();
+    const before = await library.activeVersion();
+    const stop = poll('holiday rule office');
+    const ids = Object.fromEntries(
+      (await library.list('?limit=50')).data.map((each: { externalId: string; id: string }) => [
+        each.externalId,
+        each.id,
+      ]),
+    );
+    const during: number[] = [];
+    afterBuilding(3, async () => {
+      await library.upload({ externalId: 'new', content: 'Holiday rule that is new in the office.' });
+      await library.upload({ externalId: 'd1', content: 'Holiday rule 1 of the office, edited.' });
+      await library.call('DELETE', `/documents/${ids['d0']}`);
+      await library.call('POST', `/documents/${ids['d5']}/unpublish`);
+      await service.settle();
+      during.push(await library.activeVersion());
+    });
+    const { id } = await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    const done = await state(id);
+    expect(done).toMatchObject({ status: 'completed', progress: { done: 5, total: 5 } });
+    expect(during[0]).toBeGreaterThan(before);
+    expect(done.version).toBe((during[0] ?? 0) + 1);
+    expect((await indexes()).map(({ dimensions }) => dimensions)).toEqual([4, 384]);
+    const found = async () => (await library.finds('holiday rule office', { topK: 20 })).sort();
+    expect(await found()).toEqual(['d1', 'd2', 'd3', 'd4', 'new']);
+    expect(await library.says('holiday rule office')).toContain('edited');
+    expect((await version(done.version)).stats).toEqual({ documents: 5, chunks: 5 });
+
+    await library.publish({ externalId: 'after', content: 'Holiday rule from after the change of the office.' });
+    expect(await found()).toContain('after');
+    model.asked.length = 0;
+    await library.activate(before);
+    expect(await found()).toEqual(['d1', 'd2', 'd3', 'd4', 'd5']);
+    expect(await library.search('vacation', { mode: 'semantic' })).toMatchObject({ version: before, degraded: [] });
+    expect(model.asked.flat()).toContain('vacation');
+    expect((await pipeline()).embedding.model).toBe('scripted');
+    await library.activate(done.version + 1);
+    expect((await pipeline()).embedding.model).toBe(lexical);
+    expect(await found()).toContain('after');
+    const { failures, versions, answers } = await stop();
+    expect(failures).toEqual([]);
+    expect(answers).toBeGreaterThan(10);
+    expect(versions.size).toBeGreaterThan(2);
+  });
+
+  it('follows a rollback that comes while it is built', async () => {
+    await library.publish(leave);
+    await library.publish({ ...leave, content: 'Every employee has 30 days of annual leave.' });
+    await library.publish(trains);
+    afterBuilding(1, () => library.activate(1));
+    const { id } = await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    expect(await state(id)).toMatchObject({ status: 'completed', version: 4, progress: { done: 1, total: 1 } });
+    expect(await library.finds('leave railway')).toEqual(['leave']);
+    expect(await library.says('leave')).toContain('27 days');
+    expect(await version(4)).toMatchObject({ parent: 1, stats: { documents: 1, chunks: 1 } });
+    const stored = await rows(
+      'select 1 from chunk c join version v on v.index_id = c.index_id where v.knowledge_base_id = $1 and v.number = 4',
+      [uuid()],
+    );
+    expect(stored).toHaveLength(1);
+  });
+
+  it('publishes on the active version after a rollback across both, whatever the abandoned ones showed', async () => {
+    await library.publish(leave);
+    await library.publish(trains);
+    await library.activate(1);
+    await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    await library.activate(1);
+    await library.publish({ externalId: 'pay', content: 'The salary is paid in May.' });
+    expect((await library.finds('leave railway salary', { mode: 'keyword' })).sort()).toEqual(['leave', 'pay']);
+    await library.activate(0);
+    await library.publish({ externalId: 'last', content: 'A salary is not leave.' });
+    expect(await library.finds('leave railway salary', { mode: 'keyword' })).toEqual(['last']);
+  });
+
+  it('goes on to the empty version 0 of a base that had another index after it', async () => {
+    await library.publish(leave);
+    await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    await library.activate(0);
+    expect(await library.search('leave')).toMatchObject({ version: 0, results: [] });
+    await library.publish(trains);
+    expect(await library.finds('leave railway', { mode: 'keyword' })).toEqual(['trains']);
+    expect((await version(3)).stats).toEqual({ documents: 1, chunks: 1 });
+  });
+
+  it('of a base where nothing was published yet is that of the first upload', async () => {
+    await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    await library.publish(leave);
+    expect((await indexes()).map(({ dimensions }) => dimensions)).toEqual([384]);
+    expect(await library.finds('annual leave')).toEqual(['leave']);
+  });
+});
+
+describe('what is on its way while another index takes over', () => {
+  it('is cut again from its stored text when it was staged for the old one', async () => {
+    await library.publish(leave);
+    once('vectors.had', async () => {
+      await reindex({ embedding: { model: lexical } });
+      await service.settle();
+      expect((await pipeline()).embedding.model).toBe(lexical);
+      await rm(join(service.dataDir, 'blobs'), { recursive: true, force: true });
+    });
+    const document = await library.publish(trains);
+    expect(document).toMatchObject({ status: 'ready', title: expect.any(String), receipt: { chunks: { total: 1 } } });
+    expect((await library.finds('leave railway', { mode: 'keyword' })).sort()).toEqual(['leave', 'trains']);
+    expect(await library.search('railway', { mode: 'semantic' })).toMatchObject({ degraded: [] });
+    const types = (await service.call('GET', '/v1/events?limit=50')).body.data
+      .filter((event: { data: { documentId?: string } }) => event.data.documentId === document.id)
+      .map(({ type }: { type: string }) => type);
+    expect(types.toSorted()).toEqual(['document.processing', 'document.queued', 'document.ready']);
+  });
+
+  it('is in both where a sync holds it, and follows a rollback when that commits', async () => {
+    await library.publish(leave);
+    const sync = (await library.call('POST', '/syncs')).body;
+    await library.upload({ ...trains, syncId: sync.id });
+    await service.settle();
+    await reindex({ embedding: { model: lexical } });
+    await library.upload({ externalId: 'late', content: 'A plane is late.', syncId: sync.id });
+    await service.settle();
+    expect(await library.finds('leave railway plane', { mode: 'keyword' })).toEqual(['leave']);
+    await library.upload({ externalId: 'later', content: 'A plane is later.', syncId: sync.id });
+    await service.settle();
+    await library.activate(1);
+    await library.call('POST', `/syncs/${sync.id}/commit`, { body: {} });
+    await service.settle();
+    expect(await library.call('GET', `/syncs/${sync.id}`)).toMatchObject({
+      body: { status: 'completed', version: 3, outcome: { published: 3 } },
+    });
+    expect((await library.finds('leave railway plane', { mode: 'keyword' })).sort()).toEqual([
+      'late',
+      'later',
+      'leave',
+      'trains',
+    ]);
+    expect(await library.search('vacation', { mode: 'semantic' })).toMatchObject({ version: 3, degraded: [] });
+  });
+});
