@@ -4,6 +4,7 @@ import { notFound } from '../errors.js';
 import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { newId, readId, showId } from '../platform/ids.js';
+import { type KeptRecord, withoutDocuments } from './without-documents.js';
 
 interface MessageRow {
   id: string;
@@ -31,7 +32,7 @@ export interface KeptAnswer {
   /** The only base that was asked, and its version that answered; null: several were, or an earlier version. */
   madeFrom: { knowledgeBaseId: string; version: number } | null;
   /** The whole answer as it was given, with the ids of the passages it was made from and its timings. */
-  record: Record<string, unknown>;
+  record: KeptRecord;
 }
 
 export interface Feedback {
@@ -77,8 +78,11 @@ export class Conversations {
   }
 
   async keep(principal: Principal, conversationId: string, answer: KeptAnswer, requestId: string): Promise<void> {
-    const { messageId, text, outcome, confidence } = answer;
+    const { messageId, outcome, confidence } = answer;
     await this.database.as(principal, async (tx) => {
+      const there = await holdDocuments(tx, answer.record.documentIds);
+      const gone = answer.record.documentIds.filter((id) => !there.has(id));
+      const { text, record: kept } = withoutDocuments({ text: answer.text, record: answer.record }, gone);
       await tx.run(
         `insert into message (id, tenant_id, conversation_id, role, content, answer, knowledge_base_id, version, outcome)
          values ($1, $2, $3, 'assistant', $4, $5, $6, $7, $8)`,
@@ -87,11 +91,15 @@ export class Conversations {
           principal.tenantId,
           conversationId,
           text,
-          JSON.stringify(answer.record),
+          JSON.stringify(kept),
           answer.madeFrom?.knowledgeBaseId ?? null,
           answer.madeFrom?.version ?? null,
           outcome,
         ],
+      );
+      await tx.run(
+        'insert into message_document (tenant_id, message_id, document_id) select $1, $2, id from unnest($3::uuid[]) id',
+        [principal.tenantId, messageId, [...there]],
       );
       const about = { messageId: showId('msg', messageId), outcome, confidence };
       await this.tell(tx, principal, 'message.sent', conversationId, about, requestId);
@@ -156,8 +164,8 @@ export class Conversations {
     const parameters: unknown[] = [rows.flatMap((row) => row.document_ids ?? []), principal.knowledgeBases];
     const visible = visibleTo(principal, parameters);
     const seen = await tx.rows<{ id: string }>(
-      `select d.id from document d where d.id = any($1::uuid[])
-       and ($2::uuid[] is null or d.knowledge_base_id = any($2::uuid[])) and ${visible}`,
+      `select d.id from document d join knowledge_base b on b.id = d.knowledge_base_id and b.deleted_at is null
+       where d.id = any($1::uuid[]) and ($2::uuid[] is null or d.knowledge_base_id = any($2::uuid[])) and ${visible}`,
       parameters,
     );
     const allowed = new Set(seen.map((row) => row.id));
@@ -186,4 +194,17 @@ export class Conversations {
       data: { conversationId: showId('conv', conversationId), ...data },
     });
   }
+}
+
+/**
+ * Until the caller's transaction ends, none of these documents is deleted: what clears away its words from answers comes
+ * after that and finds this one, too.
+ * @returns those that are not deleted already
+ */
+async function holdDocuments(tx: Transaction, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await tx.rows<{ id: string }>(
+    'select id from document where id = any($1::uuid[]) and deleted_at is null order by id for share',
+    [ids],
+  );
+  return new Set(rows.map(({ id }) => id));
 }

@@ -1,13 +1,16 @@
 import { Module } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { Articles } from './articles.js';
+import { BaseClearing } from './clear-base.js';
 import { Ingestion } from './ingest.js';
 import { IngestionJobs } from './ingestion.jobs.js';
+import { KeepingJobs } from './keeping.jobs.js';
 import { Orphans } from './orphans.js';
 import { PostingJobs } from './posting.jobs.js';
 import { ParserPool } from './parsers/parser-pool.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
+import { Retention } from './retention.js';
 import { SlowLane } from './slow-lane.js';
 import { UploadController } from './upload.controller.js';
 import { UploadLimits } from './upload-limits.js';
@@ -20,6 +23,9 @@ import { UploadLimits } from './upload-limits.js';
     SlowLane,
     Publishing,
     Purging,
+    BaseClearing,
+    Retention,
+    KeepingJobs,
     Orphans,
     Articles,
     UploadLimits,
