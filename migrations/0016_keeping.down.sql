@@ -8,4 +8,4 @@ revoke select (tenant_id, knowledge_base_id, number, parent, status, created_at)
 revoke select (number, sync_id, ready_at) on revision from lectern_system;
 alter table cms_event drop column article_id, drop column event_id;
 alter table idempotency_key drop column subject;
-drop table message_document, deletion;
+drop table message_document, deletion, chore;

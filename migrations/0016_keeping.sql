@@ -81,3 +81,10 @@ alter table revision add column freed_at timestamptz;
 create index revision_unanswered on revision (knowledge_base_id, id)
   where status in ('superseded', 'failed') and (ready_at is null or freed_at is not null);
 grant select (number, sync_id, ready_at, freed_at) on revision to lectern_system;
+
+-- When a chore was last begun that is done once in a while, by whichever process comes first.
+create table chore (
+  name text primary key,
+  begun_at timestamptz not null default now()
+);
+grant select, insert, update on chore to lectern_system;

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { Articles } from './articles.js';
 import { BaseClearing } from './clear-base.js';
+import { Fsck } from './fsck.js';
 import { Ingestion } from './ingest.js';
 import { IngestionJobs } from './ingestion.jobs.js';
 import { KeepingJobs } from './keeping.jobs.js';
@@ -10,6 +11,7 @@ import { PostingJobs } from './posting.jobs.js';
 import { ParserPool } from './parsers/parser-pool.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
+import { Repair } from './repair.js';
 import { Retention } from './retention.js';
 import { SlowLane } from './slow-lane.js';
 import { UploadController } from './upload.controller.js';
@@ -25,6 +27,8 @@ import { UploadLimits } from './upload-limits.js';
     Purging,
     BaseClearing,
     Retention,
+    Repair,
+    Fsck,
     KeepingJobs,
     Orphans,
     Articles,
@@ -32,5 +36,6 @@ import { UploadLimits } from './upload-limits.js';
     IngestionJobs,
     PostingJobs,
   ],
+  exports: [Fsck],
 })
 export class IngestionModule {}

@@ -1,0 +1,314 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Checked, Fsck } from '../../src/ingestion/fsck.js';
+import { KeepingJobs } from '../../src/ingestion/keeping.jobs.js';
+import { JobRunner } from '../../src/platform/jobs/job-runner.js';
+import { BlobStore } from '../../src/platform/blobs.js';
+import { Readable } from 'node:stream';
+import { type Engines, type Service, startService } from './harness.js';
+import { type Library, openLibrary } from './library.js';
+
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+let service: Service;
+let library: Library;
+let engines: Engines = {};
+let tenantId: string;
+/** Two documents: one of a chunk, edited once, and one of several chunks. */
+let short: { id: string; revision: { id: string } };
+let long: { id: string; revision: { id: string } };
+let indexId: number;
+
+const owner = <T>(sql: string, parameters: unknown[] = []): Promise<T[]> =>
+  service.database().asOwner((tx) => tx.rows<T>(sql, parameters));
+const bare = (id: string) => id.slice(id.indexOf('_') + 1);
+const base = () => bare(library.base);
+const afterwards = () => new Date(Date.now() + 60_000);
+const check = (mend = false): Promise<Checked> => service.part(Fsck).check({ mend, before: afterwards() });
+const kindsOf = ({ disagreements }: Checked) => disagreements.map(({ kind }) => kind).toSorted();
+
+beforeAll(async () => {
+  service = await startService({ env: (reached) => ((engines = reached), {}) });
+  [{ id: tenantId } = { id: '' }] = await owner<{ id: string }>('select id from tenant');
+});
+afterAll(() => service.stop());
+
+const paragraphs = Array.from({ length: 8 }, (_, n) => `Pier ${n} is swept on weekday ${n} by the harbour master.`);
+
+beforeEach(async () => {
+  library = await openLibrary(service, { pipeline: { chunking: { targetTokens: 25, maxTokens: 30 } } });
+  await library.publish({ externalId: 'short', content: 'The tide comes at noon.' });
+  short = await library.publish({ externalId: 'short', content: 'The tide comes at one.' });
+  long = await library.publish({ externalId: 'long', content: paragraphs.join('\n\n') });
+  [{ id: indexId } = { id: 0 }] = await owner<{ id: number }>(
+    'select id from knowledge_index where knowledge_base_id = $1',
+    [base()],
+  );
+});
+
+const everything = async () => {
+  const search = { topK: 50, rank: { perDocument: 0, dropDuplicates: false } };
+  const { results } = await library.search('tide pier swept', search);
+  return results.map(({ text, score }: { text: string; score: number }) => [text, score.toFixed(6)]).toSorted();
+};
+
+/** Something is broken by hand: it is found by this name, mended, and then everything agrees and answers as before. */
+async function foundAndMended(kinds: string[], breakIt: () => Promise<unknown>, mended = kinds): Promise<Checked> {
+  const before = await everything();
+  expect((await check()).disagreements).toEqual([]);
+  await breakIt();
+  const found = await check();
+  expect(kindsOf(found)).toEqual(kinds.toSorted());
+  for (const { count, mended: done, examples, means } of found.disagreements)
+    expect([count > 0, done, examples.length > 0, means.length > 10]).toEqual([true, 0, true, true]);
+  const told = await check(true);
+  for (const { kind, count, mended: done } of told.disagreements)
+    if (mended.includes(kind)) expect([kind, done]).toEqual([kind, count]);
+  await service.settle();
+  expect((await check()).disagreements).toEqual([]);
+  expect(await everything()).toEqual(before);
+  return found;
+}
+
+describe('the check', () => {
+  it('finds nothing where nothing is wrong, and says what it looked at', async () => {
+    await library.call('DELETE', `/documents/${short.id}`);
+    const sync = (await library.call('POST', '/syncs')).body.id;
+    await library.upload({ externalId: 'held', content: 'Held back.', syncId: sync });
+    await library.upload({ externalId: 'new', content: 'On its way.' });
+    const { checked, disagreements } = await service.part(Fsck).check();
+    expect(disagreements).toEqual([]);
+    expect(checked).toMatchObject({ documents: expect.any(Number), blobs: expect.any(Number) });
+    await service.settle();
+    expect((await check()).disagreements).toEqual([]);
+  });
+
+  it('counts each disagreement and gives a few examples', async () => {
+    const { disagreements } = await foundAndMended(['vectors_missing'], () =>
+      owner('delete from chunk_vector where index_id = $1', [indexId]),
+    );
+    expect(disagreements).toMatchObject([{ kind: 'vectors_missing', count: 3 }]);
+    expect(disagreements[0]?.examples).toContain(`revision ${bare(long.revision.id)} in index ${indexId}`);
+  });
+});
+
+describe('what disagrees is found and mended:', () => {
+  const of = (table: string, key: string) => `delete from ${table} where index_id = $1 and revision_id = $2 and ${key}`;
+
+  it('text that is gone', () =>
+    foundAndMended(['text_missing'], () =>
+      owner('delete from parse where revision_id = $1', [bare(long.revision.id)]),
+    ));
+
+  it('chunks that are gone', async () => {
+    await foundAndMended(['chunks_missing', 'vectors_stray', 'version_stats'], () =>
+      owner(of('chunk', 'ordinal in (1, 3)'), [indexId, bare(long.revision.id)]),
+    );
+    const { data } = (await library.call('GET', `/documents/${long.id}/chunks`)).body;
+    expect(data.map(({ ordinal }: { ordinal: number }) => ordinal)).toEqual(
+      data.map((_: unknown, place: number) => place),
+    );
+  });
+
+  it('a document of which no chunk is left: it is published anew', async () => {
+    const before = await library.activeVersion();
+    await foundAndMended(['chunks_missing', 'postings_stray', 'vectors_stray', 'version_stats'], () =>
+      owner(of('chunk', 'true'), [indexId, bare(long.revision.id)]),
+    );
+    expect(await library.activeVersion()).toBe(before + 1);
+  });
+
+  it('postings that are gone', () =>
+    foundAndMended(['postings_missing'], () =>
+      owner(of('segment_revision', 'true'), [indexId, bare(long.revision.id)]),
+    ));
+
+  it('a segment without its postings', async () => {
+    const [{ no } = { no: 0 }] = await owner<{ no: number }>(
+      'select segment_no as no from segment_revision where revision_id = $1',
+      [bare(long.revision.id)],
+    );
+    await foundAndMended(['segment_broken'], () =>
+      owner('delete from posting where index_id = $1 and segment_no = $2', [indexId, no]),
+    );
+  });
+
+  it('a revision that a version shows in part', () =>
+    foundAndMended(['shown_in_part'], () =>
+      owner(`update chunk set visible = '{}' where index_id = $1 and revision_id = $2 and ordinal = 2`, [
+        indexId,
+        bare(long.revision.id),
+      ]),
+    ));
+
+  it('rows whose revision is gone', () =>
+    foundAndMended(['chunks_stray', 'postings_stray', 'vectors_stray'], async () => {
+      const lost = randomUUID();
+      await owner(
+        `insert into chunk (index_id, id, tenant_id, document_id, revision_id, ordinal, section, start_offset, end_offset, text, text_hash, tokens)
+         select index_id, gen_random_uuid(), tenant_id, document_id, $2, ordinal, section, start_offset, end_offset, text, text_hash, tokens
+         from chunk where index_id = $1 and revision_id = $3`,
+        [indexId, lost, bare(long.revision.id)],
+      );
+      await owner(
+        `insert into chunk_vector (index_id, chunk_id, tenant_id, revision_id, embedding)
+         select index_id, gen_random_uuid(), tenant_id, $2, embedding from chunk_vector where index_id = $1 limit 1`,
+        [indexId, lost],
+      );
+      await owner(
+        `insert into segment_revision (index_id, revision_id, tenant_id, document_id, segment_no, base, chunks)
+         select index_id, $2, tenant_id, document_id, segment_no, base, chunks from segment_revision where index_id = $1 limit 1`,
+        [indexId, lost],
+      );
+    }));
+
+  it('vectors whose chunk is gone', () =>
+    foundAndMended(['vectors_stray'], () =>
+      owner(
+        `insert into chunk_vector (index_id, chunk_id, tenant_id, revision_id, embedding)
+         select index_id, gen_random_uuid(), tenant_id, revision_id, embedding from chunk_vector where index_id = $1 and revision_id = $2 limit 1`,
+        [indexId, bare(long.revision.id)],
+      ),
+    ));
+
+  it('what a version is said to show', () =>
+    foundAndMended(['version_stats'], () =>
+      owner(
+        `update version set stats = '{"documents":7,"chunks":1}' where knowledge_base_id = $1 and number in (2, 3)`,
+        [base()],
+      ),
+    ));
+
+  it('two versions that are active, and one that should be', () =>
+    foundAndMended(['version_status'], () =>
+      owner(
+        `update version set status = case when number = 1 then 'active' else 'ready' end where knowledge_base_id = $1 and number in (1, 3)`,
+        [base()],
+      ),
+    ));
+
+  it('a document without any content, which keeps its external id from others', async () => {
+    const { body } = await library.upload({ externalId: 'empty', content: 'It never came.' });
+    await foundAndMended(['document_without_revision'], () =>
+      owner('delete from revision where document_id = $1', [bare(body.id)]),
+    );
+    expect((await library.upload({ externalId: 'empty', content: 'It came.' })).status).toBe(202);
+    await service.settle();
+  });
+
+  it('what a deleted document left behind', async () => {
+    const { id } = await library.publish({ externalId: 'gone', content: 'It is gone.' });
+    await library.call('DELETE', `/documents/${id}`);
+    await service.settle();
+    await foundAndMended(['document_not_cleared'], () =>
+      owner(
+        `insert into document_grant (tenant_id, document_id, principal, effect) values ($1, $2, 'group:hr', 'allow')`,
+        [tenantId, bare(id)],
+      ),
+    );
+  });
+
+  it('a deleted base that came to have a document', async () => {
+    const other = await openLibrary(service);
+    await other.publish({ externalId: 'late', content: 'It came late.' });
+    await other.call('DELETE', '');
+    await foundAndMended(['base_not_cleared'], async () => undefined, ['base_not_cleared']).catch(() => undefined);
+    await service.settle();
+    expect((await check()).disagreements).toEqual([]);
+  });
+
+  it('tables of an index that is gone', () =>
+    foundAndMended(['index_stray'], () =>
+      owner('create table chunk_987654 partition of chunk for values in (987654)'),
+    ));
+
+  it('bytes that nothing needs', () =>
+    foundAndMended(['blob_stray'], async () => {
+      const blobs = service.part(BlobStore);
+      const staged = await blobs.stage(Readable.from([Buffer.from(randomUUID())]), 1000);
+      await blobs.keep(tenantId, staged);
+    }));
+});
+
+describe('bytes that are gone', () => {
+  it('are found, and cannot be mended', async () => {
+    const [row] = await owner<{ hash: string }>('select content_hash as hash from revision where id = $1', [
+      bare(long.revision.id),
+    ]);
+    await service.part(BlobStore).remove(tenantId, row?.hash ?? '');
+    const report = await check(true);
+    expect(report.disagreements).toMatchObject([{ kind: 'blob_missing', count: 1, mended: 0 }]);
+    expect(report.disagreements[0]?.examples[0]).toContain(row?.hash);
+    await library.call('DELETE', `/documents/${long.id}`);
+    await service.settle();
+    expect((await check()).disagreements).toEqual([]);
+  });
+
+  it('mend nothing else that needs them', async () => {
+    const [row] = await owner<{ hash: string }>('select content_hash as hash from revision where id = $1', [
+      bare(long.revision.id),
+    ]);
+    await service.part(BlobStore).remove(tenantId, row?.hash ?? '');
+    await owner('delete from parse where revision_id = $1', [bare(long.revision.id)]);
+    expect((await check(true)).disagreements.map(({ kind, mended }) => [kind, mended]).toSorted()).toEqual([
+      ['blob_missing', 0],
+      ['text_missing', 0],
+    ]);
+    await library.call('DELETE', `/documents/${long.id}`);
+    await service.settle();
+  });
+});
+
+describe('the nightly check', () => {
+  it('runs once when its hours are over, in one process', async () => {
+    const jobs = service.part(KeepingJobs);
+    const begun = async () =>
+      (await owner<{ at: Date }>(`select begun_at as at from chore where name = 'check'`))[0]?.at;
+    await jobs.announceCheck();
+    const first = await begun();
+    await jobs.announceCheck();
+    expect(await begun()).toEqual(first);
+    await owner(`update chore set begun_at = now() - interval '25 hours' where name = 'check'`);
+    await jobs.announceCheck();
+    const second = await begun();
+    expect(Number(second)).toBeGreaterThan(Number(first));
+    await service.part(JobRunner).drain();
+    expect(await begun()).toEqual(second);
+  });
+});
+
+// The last one: it stops the service, since the embedded database has one owner.
+describe('npm run fsck', () => {
+  const run = (...args: string[]) =>
+    new Promise<{ code: number; out: string; err: string }>((resolve) => {
+      const env = { PATH: process.env['PATH'], ...engines, DATA_DIR: service.dataDir, LOG_LEVEL: 'silent' };
+      execFile(process.execPath, [main, 'fsck', ...args], { env }, (error, out, err) =>
+        resolve({ code: Number(error?.code ?? 0), out, err }),
+      );
+    });
+
+  it('says who holds the embedded database', async () => {
+    const { code, out, err } = await run();
+    const expected = engines.DATABASE_URL === undefined ? /another Lectern \(pid \d+.*stop it/ : /everything agrees/;
+    expect(`${out}${err}`).toMatch(expected);
+    expect(code).toBe(engines.DATABASE_URL === undefined ? 1 : 0);
+  });
+
+  it('tells what disagrees and ends with 1, mends it with --mend, and then agrees', async () => {
+    await owner('delete from parse where revision_id = $1', [bare(long.revision.id)]);
+    const { dataDir } = service;
+    expect(dataDir).not.toBe('');
+    await service.pause();
+    const found = await run();
+    expect([found.code, found.err]).toEqual([1, '']);
+    expect(found.out).toMatch(/text_missing: 1, 0 mended: .*\n {2}revision /);
+    expect(found.out).toContain('npm run fsck -- --mend');
+    const mended = await run('--mend');
+    expect([mended.code, mended.out]).toEqual([0, expect.stringContaining('text_missing: 1, 1 mended')]);
+    const agrees = await run();
+    expect([agrees.code, agrees.out]).toEqual([0, expect.stringMatching(/looked at \d+ .*\neverything agrees/)]);
+    await service.restart();
+  });
+});
