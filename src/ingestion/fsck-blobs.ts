@@ -81,6 +81,11 @@ async function stray(
 ): Promise<Finding[]> {
   const old = page.filter(({ storedAt }) => storedAt < before).map(({ hash }) => hash);
   const needed = await database.snapshot(scope, (tx) => neededOf(tx, old));
+  // Those of a deleted document go together with its revisions, soon.
+  const named = await database.snapshot(scope, (tx) =>
+    tx.rows<{ hash: string }>('select content_hash as hash from revision where content_hash = any($1)', [old]),
+  );
+  for (const { hash } of named) needed.add(hash);
   return old
     .filter((hash) => !needed.has(hash))
     .map((hash) => ({

@@ -12,7 +12,7 @@ import {
 } from './callers.js';
 import { type Answer, type Service, startService } from './harness.js';
 
-type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg', string>;
+type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg' | 'gone', string>;
 
 let service: Service;
 let own: Tenant;
@@ -46,6 +46,8 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
   const source = await create('/v1/cms-sources', { knowledgeBaseId: base.id });
   const answer = await create('/v1/chat', { knowledgeBases: [base.id], message: 'How many days of annual leave?' });
   const apiKey = await makeKey(service, key, { scopes: ['search'] });
+  const gone = await makeDocument(service, base, { externalId: 'gone' });
+  await service.call('DELETE', `/v1/knowledge-bases/${base.id}/documents/${gone.id}`, { key });
   const sync = await create(`/v1/knowledge-bases/${base.id}/syncs`);
   const question = await create(`/v1/knowledge-bases/${base.id}/golden-questions`, golden);
   return {
@@ -60,6 +62,7 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
     sync: sync.id,
     gq: question.id,
     msg: answer.messageId,
+    gone: gone.id,
   };
 }
 
@@ -75,6 +78,7 @@ const randomIds = (): Ids => ({
   sync: newId('sync'),
   gq: newId('gq'),
   msg: newId('msg'),
+  gone: newId('doc'),
 });
 
 const golden = { query: 'How many days of leave?', expected: [{ externalId: 'leave' }] };
@@ -92,6 +96,7 @@ const bodies: [RegExp, object][] = [
 
 const kinds: [string, keyof Ids][] = [
   ['documents/', 'doc'],
+  ['deletions/', 'gone'],
   ['api-keys/', 'key'],
   ['endpoints/', 'whe'],
   ['deliveries/', 'del'],
@@ -148,7 +153,7 @@ describe('what belongs to the other tenant', () => {
   });
 
   it('is not reached through a knowledge base of one’s own, either', async () => {
-    const inBase = routes.filter((route) => /\/documents\/\{id\}|\{sync\}|\{question\}/.test(route));
+    const inBase = routes.filter((route) => /\/(documents|deletions)\/\{id\}|\{sync\}|\{question\}/.test(route));
     expect(inBase.length).toBeGreaterThan(5);
     expect(await differences(callsOf(inBase), { ...foreign, kb: ownBase.id })).toEqual([]);
   });
