@@ -4,7 +4,8 @@ import { notFound } from '../errors.js';
 import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { newId, readId, showId } from '../platform/ids.js';
-import { type KeptRecord, withoutDocuments } from './without-documents.js';
+import { forgetDeleted, type NewAnswer, storeAnswer } from './stored-answers.js';
+import type { KeptRecord } from './without-documents.js';
 
 interface MessageRow {
   id: string;
@@ -29,8 +30,7 @@ export interface KeptAnswer {
   text: string;
   outcome: string;
   confidence: string;
-  /** The only base that was asked, and its version that answered; null: several were, or an earlier version. */
-  madeFrom: { knowledgeBaseId: string; version: number } | null;
+  madeFrom: NewAnswer['madeFrom'];
   /** The whole answer as it was given, with the ids of the passages it was made from and its timings. */
   record: KeptRecord;
 }
@@ -80,32 +80,14 @@ export class Conversations {
   async keep(principal: Principal, conversationId: string, answer: KeptAnswer, requestId: string): Promise<void> {
     const { messageId, outcome, confidence } = answer;
     await this.database.as(principal, async (tx) => {
-      const there = await holdDocuments(tx, answer.record.documentIds);
-      const gone = answer.record.documentIds.filter((id) => !there.has(id));
-      const { text, record: kept } = withoutDocuments({ text: answer.text, record: answer.record }, gone);
-      await tx.run(
-        `insert into message (id, tenant_id, conversation_id, role, content, answer, knowledge_base_id, version, outcome)
-         values ($1, $2, $3, 'assistant', $4, $5, $6, $7, $8)`,
-        [
-          messageId,
-          principal.tenantId,
-          conversationId,
-          text,
-          JSON.stringify(kept),
-          answer.madeFrom?.knowledgeBaseId ?? null,
-          answer.madeFrom?.version ?? null,
-          outcome,
-        ],
-      );
-      await tx.run(
-        'insert into message_document (tenant_id, message_id, document_id) select $1, $2, id from unnest($3::uuid[]) id',
-        [principal.tenantId, messageId, [...there]],
-      );
+      const { text, record: kept, madeFrom } = answer;
+      await storeAnswer(tx, principal, conversationId, { id: messageId, text, record: kept, outcome, madeFrom });
       const about = { messageId: showId('msg', messageId), outcome, confidence };
       await this.tell(tx, principal, 'message.sent', conversationId, about, requestId);
       if (confidence === 'low')
         await this.tell(tx, principal, 'answer.low_confidence', conversationId, about, requestId);
     });
+    await this.database.as(principal, (tx) => forgetDeleted(tx, messageId));
   }
 
   async failed(principal: Principal, conversationId: string, requestId: string): Promise<void> {
@@ -194,17 +176,4 @@ export class Conversations {
       data: { conversationId: showId('conv', conversationId), ...data },
     });
   }
-}
-
-/**
- * Until the caller's transaction ends, none of these documents is deleted: what clears away its words from answers comes
- * after that and finds this one, too.
- * @returns those that are not deleted already
- */
-async function holdDocuments(tx: Transaction, ids: readonly string[]): Promise<Set<string>> {
-  const rows = await tx.rows<{ id: string }>(
-    'select id from document where id = any($1::uuid[]) and deleted_at is null order by id for share',
-    [ids],
-  );
-  return new Set(rows.map(({ id }) => id));
 }
