@@ -130,7 +130,10 @@ export class Revisions {
   /** Ends what {@link borrow} began. */
   async giveBack(revision: LeasedRevision): Promise<void> {
     await this.database.as(revision, (tx) =>
-      tx.run('update revision set lease_token = null where id = $1 and lease_token = $2', [revision.id, revision.lease]),
+      tx.run('update revision set lease_token = null where id = $1 and lease_token = $2', [
+        revision.id,
+        revision.lease,
+      ]),
     );
   }
 
