@@ -65,7 +65,7 @@ create index cms_event_article on cms_event (source_id, article_id) where articl
 
 -- Who deleted a base; its documents are cleared away after it, a few at a time.
 alter table knowledge_base add column deleted_by text;
-grant select (id, tenant_id, deleted_at) on knowledge_base to lectern_system;
+grant select (id, tenant_id, deleted_at, last_version) on knowledge_base to lectern_system;
 grant select (knowledge_base_id) on document to lectern_system;
 
 -- Since when the rows that only a retired version showed are gone, and what it changed is forgotten.

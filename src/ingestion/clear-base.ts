@@ -24,7 +24,7 @@ export class BaseClearing {
       tx.rows(
         `select b.id as "knowledgeBaseId" from knowledge_base b where b.deleted_at is not null
            and (exists (select from document d where d.knowledge_base_id = b.id and d.deleted_at is null)
-             or exists (select from sync s where s.knowledge_base_id = b.id and s.status in ('open', 'committing'))) limit 1000`,
+             or exists (select from sync s where s.knowledge_base_id = b.id and s.status in ('open', 'committing', 'blocked'))) limit 1000`,
       ),
     );
   }
@@ -34,7 +34,7 @@ export class BaseClearing {
     const base = await this.open(id);
     if (!base) return;
     while ((await this.deleteSome(base)) === batch);
-    await this.endSyncs(base);
+    await this.endRest(base);
   }
 
   private async open(id: string): Promise<DeletedBase | null> {
@@ -65,13 +65,15 @@ export class BaseClearing {
     });
   }
 
-  private endSyncs(base: DeletedBase): Promise<void> {
+  private endRest(base: DeletedBase): Promise<void> {
     return this.database.as(base, async (tx) => {
       const ended = await tx.rows<{ id: string }>(
         `update sync set status = 'aborted', ended_at = now()
-         where knowledge_base_id = $1 and status in ('open', 'committing') returning id`,
+         where knowledge_base_id = $1 and status in ('open', 'committing', 'blocked') returning id`,
         [base.id],
       );
+      // What is to be found may be told in the words of a document.
+      await tx.run('delete from golden_question where knowledge_base_id = $1', [base.id]);
       for (const { id } of ended)
         await record(tx, base, {
           type: 'sync.failed',

@@ -8,6 +8,14 @@ export interface Freeable {
 }
 
 /**
+ * As SQL: the rows of a version are kept. Those of the last one are, whatever became of it: the next one begins with what
+ * it shows.
+ * @param base the parameter that is the base's id
+ */
+export const rowsKept = (version: string, base: string): string =>
+  `(${version}.status <> 'retired' or ${version}.number = (select last_version from knowledge_base where id = ${base}))`;
+
+/**
  * As SQL over `revision r`: all of its work is done, nobody holds it, and no version that is kept shows its chunks. Staged
  * revisions are shown by none yet, and are no longer if a sync holds them or a change waits.
  * @param base the parameter that is the base's id
@@ -19,7 +27,7 @@ const unneeded = (base: string, indexIds: readonly number[]): string =>
    and not exists (
      select from chunk c where c.index_id in (${list(indexIds)}) and c.revision_id = r.id and c.ordinal = 0
        and c.visible && (select coalesce(range_agg(int4range(v.number, v.number, '[]')), '{}') from version v
-                         where v.knowledge_base_id = ${base} and v.status <> 'retired'))`;
+                         where v.knowledge_base_id = ${base} and ${rowsKept('v', base)}))`;
 
 /**
  * As SQL over `revision r`: it is not what its document shows of itself, which is the newest that nothing has superseded, or

@@ -125,7 +125,7 @@ export class Fsck {
       bases: await tx.rows<{ id: string }>(
         `select b.id from knowledge_base b where b.deleted_at < $1
            and (exists (select from document d where d.knowledge_base_id = b.id and d.deleted_at is null)
-             or exists (select from sync s where s.knowledge_base_id = b.id and s.status in ('open', 'committing')))`,
+             or exists (select from sync s where s.knowledge_base_id = b.id and s.status in ('open', 'committing', 'blocked')))`,
         [before],
       ),
     }));

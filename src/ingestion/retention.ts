@@ -6,7 +6,7 @@ import { boundary } from '../platform/boundary.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { dropUnused } from './drop-index.js';
-import { type Freeable, freeable, freeSome, unanswered } from './free-revision.js';
+import { type Freeable, freeable, freeSome, rowsKept, unanswered } from './free-revision.js';
 import { neededOf } from './orphans.js';
 
 // What one transaction removes at most: a few milliseconds on the rows of nobody's query.
@@ -45,7 +45,8 @@ export class Retention {
       tx.rows(
         `select x.id as "knowledgeBaseId", x.tenant_id as "tenantId" from (
            select k.knowledge_base_id as id, k.tenant_id from (${kept('')}) k where ${old('k', { versions: '$1', hours: '$2' })}
-           union select knowledge_base_id, tenant_id from version where status = 'retired' and freed_at is null
+           union select v.knowledge_base_id, v.tenant_id from version v where v.status = 'retired' and v.freed_at is null
+             and v.number < (select last_version from knowledge_base where id = v.knowledge_base_id)
            union select r.knowledge_base_id, r.tenant_id from revision r where ${unanswered('$2')}
          ) x join knowledge_base b on b.id = x.id and b.deleted_at is null limit 1000`,
         [retainVersions, retainHours],
@@ -90,7 +91,7 @@ export class Retention {
   private async unfreed(scope: TenantScope, id: string): Promise<number[]> {
     const rows = await this.database.as(scope, (tx) =>
       tx.rows<{ number: number }>(
-        `select number from version where knowledge_base_id = $1 and status = 'retired' and freed_at is null order by number`,
+        `select number from version v where knowledge_base_id = $1 and status = 'retired' and freed_at is null and not ${rowsKept('v', '$1')} order by number`,
         [id],
       ),
     );
@@ -182,7 +183,7 @@ async function candidatesOf(tx: Transaction, id: string, retired: number[], hour
   const rows = await tx.rows<{ id: string }>(
     `with recursive ${walk(
       '$1',
-      `select number, (select min(k.number) from version k where k.knowledge_base_id = $1 and k.status <> 'retired' and k.number > n.number)
+      `select number, (select min(k.number) from version k where k.knowledge_base_id = $1 and ${rowsKept('k', '$1')} and k.number > n.number)
        from unnest($2::int[]) n (number)`,
     )}
      select x.id from version_change c cross join lateral (values (c.before), (c.after)) x (id)

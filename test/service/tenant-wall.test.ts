@@ -12,7 +12,10 @@ import {
 } from './callers.js';
 import { type Answer, type Service, startService } from './harness.js';
 
-type Ids = Record<'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg' | 'gone', string>;
+type Ids = Record<
+  'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg' | 'gone',
+  string
+>;
 
 let service: Service;
 let own: Tenant;
