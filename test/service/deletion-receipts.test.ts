@@ -185,18 +185,18 @@ describe('a deleted knowledge base', () => {
   });
 });
 
-describe('what a deleted document said', () => {
-  const ask = async (message: string, bases = [library.base]) =>
-    (await service.call('POST', '/v1/chat', { body: { knowledgeBases: bases, message } })).body;
-  const stored = async (messageId: string) => {
-    const [row] = await owner<{
-      content: string;
-      answer: { answer: string; citations: { documentId: string }[]; passages: object[] };
-    }>('select content, answer from message where id = $1', [bare(messageId)]);
-    if (!row) throw new Error('the message is gone');
-    return row;
-  };
+const ask = async (message: string, bases = [library.base]) =>
+  (await service.call('POST', '/v1/chat', { body: { knowledgeBases: bases, message } })).body;
+const stored = async (messageId: string) => {
+  const [row] = await owner<{
+    content: string;
+    answer: { answer: string; citations: { documentId: string }[]; passages: object[] };
+  }>('select content, answer from message where id = $1', [bare(messageId)]);
+  if (!row) throw new Error('the message is gone');
+  return row;
+};
 
+describe('what a deleted document said', () => {
   it('leaves stored answers, which keep what they quote of others', async () => {
     const { id } = await library.publish(leave(27));
     await library.publish({
@@ -275,6 +275,8 @@ describe('an answer that a model wrote', () => {
     model.stop();
   });
 
+  const told = () => JSON.stringify(model.heard.at(-1)?.messages);
+
   it('goes as a whole: what it took from which passage cannot be told', async () => {
     const own = await openLibrary(modelled);
     const { id } = await own.publish(leave(27));
@@ -307,7 +309,6 @@ describe('an answer that a model wrote', () => {
       modelled.call('POST', '/v1/chat', { body: { knowledgeBases: bases, message, conversationId } });
     script = () => ({ say: 'Everyone has twenty-seven days [1].' });
     const { conversationId } = (await say([own.base], 'How many days of annual leave?')).body;
-    const told = () => JSON.stringify(model.heard.at(-1)?.messages);
     await say([other.base], 'And what about trains and planes?', conversationId);
     expect(told()).toContain('twenty-seven');
     await own.call('DELETE', '');

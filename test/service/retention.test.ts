@@ -208,6 +208,12 @@ describe('retention', () => {
   });
 });
 
+const long = (mark: string) =>
+  Array.from(
+    { length: 1100 },
+    (_, n) => `The tide ${mark} at pier ${n} is told by whoever keeps the pier, at noon, by bell.`,
+  ).join('\n\n');
+
 describe('freeing', () => {
   type Message = { name: string; hold: (until: Promise<unknown>) => void };
   let seen = 0;
@@ -229,11 +235,6 @@ describe('freeing', () => {
 
   it('goes in batches of 500 chunks, and goes on after it was killed between two', async () => {
     library = await openLibrary(service, { pipeline: { chunking: { targetTokens: 25, maxTokens: 30 } } });
-    const long = (mark: string) =>
-      Array.from(
-        { length: 1100 },
-        (_, n) => `The tide ${mark} at pier ${n} is told by whoever keeps the pier, at noon, by bell.`,
-      ).join('\n\n');
     await edit('d1', 'beside it');
     await library.publish({ externalId: 'd0', content: long('of spring') });
     for (let round = 0; round < 2; round++) await edit('d0', `short ${round}`);
@@ -315,43 +316,5 @@ describe('young versions', () => {
     } finally {
       await strict.stop();
     }
-  });
-});
-
-describe('the storage of a base', () => {
-  it('is counted in documents, bytes, indexes and versions', async () => {
-    await edit('d0', 'one');
-    await edit('d1', 'two');
-    await edit('d0', 'three');
-    const report = await storage();
-    expect(report).toMatchObject({
-      documents: 2,
-      revisions: 3,
-      blobs: { count: 3, bytes: 'The tide: one.The tide: two.The tide: three.'.length },
-      indexes: [{ model: expect.any(String), dimensions: expect.any(Number), chunks: 3 }],
-      versions: [
-        { number: 3, status: 'active', documents: 2, chunks: 2, ownChunks: 1 },
-        { number: 2, status: 'ready', documents: 2, chunks: 2, ownChunks: 0 },
-        { number: 1, status: 'ready', documents: 1, chunks: 1, ownChunks: 0 },
-      ],
-    });
-    expect(report.text.bytes).toBeGreaterThan(0);
-    expect(report.indexes[0].bytes).toBeGreaterThan(8192);
-    await edit('d1', 'four');
-    // Version 2 is the last that shows "one" and "two" together; "one" is shown by it alone now that 1 is retired.
-    expect((await storage()).versions).toMatchObject([
-      { number: 4, ownChunks: 1 },
-      { number: 3, ownChunks: 0 },
-      { number: 2, ownChunks: 1 },
-    ]);
-  });
-
-  it('of an empty base is nothing', async () => {
-    expect(await storage()).toMatchObject({
-      documents: 0,
-      blobs: { count: 0, bytes: 0 },
-      indexes: [],
-      versions: [{ number: 0, chunks: 0, ownChunks: 0 }],
-    });
   });
 });
