@@ -230,6 +230,9 @@ function read(reader: Reader) {
     },
     knowledge: {
       syncHours: reader.integer('SYNC_EXPIRY_HOURS', 24, 1, 720),
+      retainVersions: reader.integer('RETENTION_VERSIONS', 20, 1, 100_000),
+      retainHours: reader.integer('RETENTION_HOURS', 24, 0, 87_600),
+      checkHours: reader.integer('FSCK_EVERY_HOURS', 24, 0, 8760),
     },
     http: {
       requestTimeoutMs: reader.integer('REQUEST_TIMEOUT_MS', 120_000, 100, 3_600_000),

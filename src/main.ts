@@ -4,6 +4,7 @@ import { newApiKey } from './access/api-key.js';
 import { Tenants } from './access/tenants.js';
 import { createApp, stopApp } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
+import { Fsck } from './ingestion/fsck.js';
 import { moveAside } from './platform/embedded/datadir.js';
 import { JobRunner } from './platform/jobs/job-runner.js';
 import { LOGGER, type Logger } from './platform/logger.js';
@@ -55,8 +56,35 @@ async function migrateOnly(environment: Record<string, string | undefined>): Pro
   }
 }
 
-function leave(error: unknown): never {
-  const reason = error instanceof ConfigError ? error.message : `Lectern could not start: ${(error as Error).message}`;
+/**
+ * `npm run fsck [-- --mend]`: compares what is stored with itself, and with `--mend` sets right what can be. Ends with 1 when
+ * something disagrees that was not mended.
+ */
+async function fsckOnly(environment: Record<string, string | undefined>): Promise<void> {
+  try {
+    const config = readConfig({ ...environment, ROLE: 'api', LOG_LEVEL: environment['LOG_LEVEL'] ?? 'warn' });
+    const app = await createApp(config);
+    const mend = process.argv.includes('--mend');
+    const { checked, disagreements } = await app.get(Fsck).check({ mend });
+    await stopApp(app);
+    const looked = Object.entries(checked).map(([what, count]) => `${count} ${what}`);
+    process.stdout.write(`looked at ${looked.join(', ') || 'nothing: nothing is stored'}\n`);
+    for (const { kind, means, count, mended, examples } of disagreements)
+      process.stdout.write(
+        `${kind}: ${count}, ${mended} mended: ${means}\n${examples.map((one) => `  ${one}\n`).join('')}`,
+      );
+    const left = disagreements.some(({ count, mended }) => mended < count);
+    if (disagreements.length === 0) process.stdout.write('everything agrees\n');
+    else if (left && !mend) process.stdout.write('npm run fsck -- --mend sets right what can be\n');
+    process.exit(left ? 1 : 0);
+  } catch (error) {
+    leave(error, 'check what is stored');
+  }
+}
+
+function leave(error: unknown, deed = 'start'): never {
+  const reason =
+    error instanceof ConfigError ? error.message : `Lectern could not ${deed}: ${(error as Error).message}`;
   process.stderr.write(`${reason}\n`);
   process.exit(1);
 }
@@ -116,4 +144,5 @@ async function stop(app: NestFastifyApplication, logger: Logger): Promise<void> 
 }
 
 if (process.argv[2] === 'migrate') await migrateOnly(process.env);
+else if (process.argv[2] === 'fsck') await fsckOnly(process.env);
 else await start(process.env);

@@ -106,7 +106,12 @@ export class Chat {
     const kept = {
       ...shown,
       documentIds,
-      passages: passages.map(({ revision, start, end }) => ({ revision, start, end })),
+      passages: passages.map(({ document, revision, start, end }) => ({
+        documentId: document.id,
+        revision,
+        start,
+        end,
+      })),
       ms,
     };
     await this.conversations.keep(

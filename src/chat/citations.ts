@@ -41,6 +41,18 @@ export function cite(answer: string, passages: readonly PromptPassage[]): Citati
   return [...found.values()];
 }
 
+/** The answer without the statements that carry one of these markers. */
+export function dropStatements(answer: string, markers: ReadonlySet<number>): string {
+  let left = '';
+  let from = 0;
+  for (const match of answer.matchAll(marker)) {
+    if (!markers.has(Number(match[1]))) continue;
+    left += answer.slice(from, Math.max(from, statementStart(answer, match.index)));
+    from = match.index + match[0].length;
+  }
+  return (left + answer.slice(from)).trim();
+}
+
 /** Where the statement that ends at `end` begins: after the markers before it, or at its line's start. Markers in a row share one. */
 function statementStart(answer: string, end: number): number {
   const before = answer.slice(0, end).replace(/(\s?\[\d{1,3}\])+$/, '');

@@ -4,6 +4,8 @@ import { notFound } from '../errors.js';
 import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { newId, readId, showId } from '../platform/ids.js';
+import { forgetDeleted, type NewAnswer, storeAnswer } from './stored-answers.js';
+import type { KeptRecord } from './without-documents.js';
 
 interface MessageRow {
   id: string;
@@ -28,10 +30,9 @@ export interface KeptAnswer {
   text: string;
   outcome: string;
   confidence: string;
-  /** The only base that was asked, and its version that answered; null: several were, or an earlier version. */
-  madeFrom: { knowledgeBaseId: string; version: number } | null;
+  madeFrom: NewAnswer['madeFrom'];
   /** The whole answer as it was given, with the ids of the passages it was made from and its timings. */
-  record: Record<string, unknown>;
+  record: KeptRecord;
 }
 
 export interface Feedback {
@@ -77,27 +78,16 @@ export class Conversations {
   }
 
   async keep(principal: Principal, conversationId: string, answer: KeptAnswer, requestId: string): Promise<void> {
-    const { messageId, text, outcome, confidence } = answer;
+    const { messageId, outcome, confidence } = answer;
     await this.database.as(principal, async (tx) => {
-      await tx.run(
-        `insert into message (id, tenant_id, conversation_id, role, content, answer, knowledge_base_id, version, outcome)
-         values ($1, $2, $3, 'assistant', $4, $5, $6, $7, $8)`,
-        [
-          messageId,
-          principal.tenantId,
-          conversationId,
-          text,
-          JSON.stringify(answer.record),
-          answer.madeFrom?.knowledgeBaseId ?? null,
-          answer.madeFrom?.version ?? null,
-          outcome,
-        ],
-      );
+      const { text, record: kept, madeFrom } = answer;
+      await storeAnswer(tx, principal, conversationId, { id: messageId, text, record: kept, outcome, madeFrom });
       const about = { messageId: showId('msg', messageId), outcome, confidence };
       await this.tell(tx, principal, 'message.sent', conversationId, about, requestId);
       if (confidence === 'low')
         await this.tell(tx, principal, 'answer.low_confidence', conversationId, about, requestId);
     });
+    await this.database.as(principal, (tx) => forgetDeleted(tx, messageId));
   }
 
   async failed(principal: Principal, conversationId: string, requestId: string): Promise<void> {
@@ -156,8 +146,8 @@ export class Conversations {
     const parameters: unknown[] = [rows.flatMap((row) => row.document_ids ?? []), principal.knowledgeBases];
     const visible = visibleTo(principal, parameters);
     const seen = await tx.rows<{ id: string }>(
-      `select d.id from document d where d.id = any($1::uuid[])
-       and ($2::uuid[] is null or d.knowledge_base_id = any($2::uuid[])) and ${visible}`,
+      `select d.id from document d join knowledge_base b on b.id = d.knowledge_base_id and b.deleted_at is null
+       where d.id = any($1::uuid[]) and ($2::uuid[] is null or d.knowledge_base_id = any($2::uuid[])) and ${visible}`,
       parameters,
     );
     const allowed = new Set(seen.map((row) => row.id));

@@ -32,6 +32,7 @@ export const internalEvents = [
   'sync.committed',
   'index.version.built',
   'index.version.judged',
+  'knowledge_base.deleted',
   'article.changed',
   'webhook.test',
 ] as const;

@@ -65,8 +65,8 @@ export class Articles {
     }
     const document = await findByExternalId(tx, principal, base.id, change.externalId);
     if (!document) return this.remember(tx, base.id, change, principal);
-    const end = change.action === 'deleted' ? deleteDocument : unpublishDocument;
-    await end(tx, principal, base.id, document.id, requestId);
+    if (change.action === 'unpublished') await unpublishDocument(tx, principal, base.id, document.id, requestId);
+    else await deleteDocument(tx, principal, base.id, document.id, { cause: 'cms', by: principal.caller, requestId });
     await tx.run('update document set source_updated_at = $2 where id = $1', [document.id, change.updatedAt]);
   }
 

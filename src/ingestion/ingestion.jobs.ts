@@ -137,7 +137,7 @@ export class IngestionJobs {
     await this.syncs.expire();
   }
 
-  @Sweep(60_000)
+  @Sweep(20_000)
   async announceDeleted(): Promise<void> {
     const rows = await this.database.asSystem((tx) =>
       tx.rows<{ id: string }>('select id from document where deleted_at is not null and purged_at is null limit 1000'),

@@ -4,6 +4,7 @@ import { ApiError } from '../errors.js';
 import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
+import { beginDeletion, type DeletionReason } from './deletions.js';
 import { changeDetails, type DocumentDetails } from './document-details.js';
 import { type DocumentRow, lockExternalId, openDocument, showDocument } from './documents.js';
 import { type KnowledgeBase, openBase } from './knowledge-bases.js';
@@ -28,7 +29,8 @@ export class DocumentChanges {
   async delete(principal: Principal, base: string, id: string, requestId: string): Promise<void> {
     await this.onDocument(principal, base, id, async (tx, { id: baseId }, document) => {
       if (document.external_id !== null) await lockExternalId(tx, baseId, document.external_id);
-      await deleteDocument(tx, principal, baseId, document.id, requestId);
+      const why = { cause: 'request', by: principal.caller, requestId } as const;
+      await deleteDocument(tx, principal, baseId, document.id, why);
     });
   }
 
@@ -72,13 +74,16 @@ export class DocumentChanges {
   }
 }
 
-/** In the caller's transaction: gone from every query, its pending changes and unfinished revisions ended. */
+/**
+ * In the caller's transaction: gone from every query, its pending changes and unfinished revisions ended. What it leaves
+ * behind is cleared away soon after, and the receipt that is begun here says so.
+ */
 export async function deleteDocument(
   tx: Transaction,
   scope: { tenantId: string },
   baseId: string,
   documentId: string,
-  requestId: string | null,
+  { requestId = null, ...why }: DeletionReason & { requestId?: string | null },
 ): Promise<void> {
   await endRevisions(tx, documentId);
   const deleted = await tx.run(
@@ -87,6 +92,7 @@ export async function deleteDocument(
   );
   if (deleted === 0) return; // somebody else was quicker, and has told of it
   await tx.run('delete from pending_change where document_id = $1', [documentId]);
+  await beginDeletion(tx, documentId, why);
   const data = { documentId: showId('doc', documentId), knowledgeBaseId: showId('kb', baseId) };
   await record(tx, scope, { type: 'document.deleted', subjectId: documentId, requestId, data });
 }

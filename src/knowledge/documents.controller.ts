@@ -56,13 +56,15 @@ export class DocumentsController {
   @Delete(':id')
   @HttpCode(204)
   @Needs('documents:write')
-  delete(
+  async delete(
     @Caller() principal: Principal,
     @Param('kb') kb: string,
     @Param('id') id: string,
     @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return this.changes.delete(principal, kb, id, request.id);
+    await this.changes.delete(principal, kb, id, request.id);
+    void reply.header('location', `/v1/knowledge-bases/${kb}/deletions/${id}`);
   }
 
   @Post(':id/unpublish')

@@ -1,6 +1,6 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Caller, Needs } from '../access/access.guard.js';
 import type { Principal } from '../access/principal.js';
 import { notFound } from '../errors.js';
@@ -50,8 +50,14 @@ export class KnowledgeBasesController {
   @Delete(':kb')
   @HttpCode(204)
   @Needs('bases:manage')
-  delete(@Caller() principal: Principal, @Param('kb') kb: string) {
-    return this.bases.delete(principal, kb);
+  async delete(
+    @Caller() principal: Principal,
+    @Param('kb') kb: string,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    await this.bases.delete(principal, kb, request.id);
+    void reply.header('location', `/v1/knowledge-bases/${kb}/deletions`);
   }
 
   @Get(':kb/versions')

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Principal, visibleTo } from '../access/principal.js';
 import { ApiError, notFound } from '../errors.js';
+import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
@@ -133,19 +134,20 @@ export class KnowledgeBases {
     });
   }
 
-  /** Nothing of it answers from now on; its documents are cleared away like deleted ones. */
-  async delete(principal: Principal, shownId: string): Promise<void> {
+  /** Nothing of it answers from now on; its documents and syncs are ended after it, as if one by one. */
+  async delete(principal: Principal, shownId: string, requestId: string): Promise<void> {
     await this.database.as(principal, async (tx) => {
       const base = await openBase(tx, principal, shownId);
-      await tx.run('update knowledge_base set deleted_at = now() where id = $1', [base.id]);
-      await tx.run('delete from pending_change where knowledge_base_id = $1', [base.id]);
+      const deleted = await tx.run(
+        'update knowledge_base set deleted_at = now(), deleted_by = $2 where id = $1 and deleted_at is null',
+        [base.id, principal.caller],
+      );
+      if (deleted === 0) throw notFound();
       await tx.run(
         `update reindex set status = 'cancelled', ended_at = now() where knowledge_base_id = $1 and status in ('running', 'paused', 'judging')`,
         [base.id],
       );
-      await tx.run('update document set deleted_at = now() where knowledge_base_id = $1 and deleted_at is null', [
-        base.id,
-      ]);
+      await record(tx, principal, { type: 'knowledge_base.deleted', requestId, data: { knowledgeBaseId: base.id } });
     });
   }
 

@@ -56,6 +56,10 @@ interface LeaseRow {
   lane: Lane;
 }
 
+const leaseColumns = `r.id, r.tenant_id, r.document_id, r.knowledge_base_id, r.number, r.content_hash, r.filename, r.declared_type,
+  d.title, d.title_given, b.pipeline, b.index_id, r.receipt is not null as was_staged, r.leases, r.tries, r.request_id, r.lane
+  from revision r join document d on d.id = r.document_id join knowledge_base b on b.id = r.knowledge_base_id`;
+
 /** Somebody else has the revision now, or it is no longer wanted: whoever gets this stops without a word. */
 export class LeaseLost extends Error {}
 
@@ -107,6 +111,37 @@ export class Revisions {
         await record(tx, scope, event('document.processing', held));
       return held;
     });
+  }
+
+  /**
+   * Takes the lease on a revision that is done, to make whole again what was stored of it; its status stays.
+   * @returns null when it is not there, not done, or somebody has it
+   */
+  async borrow(scope: TenantScope, id: string): Promise<LeasedRevision | null> {
+    return this.database.as(scope, async (tx) => {
+      const row = await tx.row<LeaseRow>(
+        `select ${leaseColumns} where r.id = $1 and r.status in ('staged', 'ready', 'superseded') and d.deleted_at is null
+           and (r.lease_token is null or r.lease_expires_at < now()) for update of r skip locked`,
+        [id],
+      );
+      if (!row) return null;
+      const held = toLeased(row, randomUUID());
+      await tx.run(
+        `update revision set lease_token = $2, lease_expires_at = now() + make_interval(secs => ${this.leaseSeconds}) where id = $1`,
+        [id, held.lease],
+      );
+      return held;
+    });
+  }
+
+  /** Ends what {@link borrow} began. */
+  async giveBack(revision: LeasedRevision): Promise<void> {
+    await this.database.as(revision, (tx) =>
+      tx.run('update revision set lease_token = null where id = $1 and lease_token = $2', [
+        revision.id,
+        revision.lease,
+      ]),
+    );
   }
 
   /** Enters a stage, or reports progress in it; either way the lease begins anew. @throws LeaseLost */
@@ -249,9 +284,7 @@ export class Revisions {
 
   private waiting(tx: Transaction, id: string, lane: Lane): Promise<LeaseRow | null> {
     return tx.row<LeaseRow>(
-      `select r.id, r.tenant_id, r.document_id, r.knowledge_base_id, r.number, r.content_hash, r.filename, r.declared_type,
-         d.title, d.title_given, b.pipeline, b.index_id, r.receipt is not null as was_staged, r.leases, r.tries, r.request_id, r.lane
-       from revision r join document d on d.id = r.document_id join knowledge_base b on b.id = r.knowledge_base_id
+      `select ${leaseColumns}
        where r.id = $1 and r.lane = $2 and d.deleted_at is null and b.deleted_at is null
          and (r.status = 'queued' or (r.status in ('parsing', 'chunking', 'embedding') and r.lease_expires_at < now()))
        for update of r skip locked`,

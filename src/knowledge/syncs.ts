@@ -179,7 +179,7 @@ async function discard(
        and not exists (select from revision r where r.document_id = d.id and r.status <> 'superseded' and r.status <> 'failed')`,
     [id],
   );
-  for (const document of made) await deleteDocument(tx, scope, baseId, document.id, null);
+  for (const document of made) await deleteDocument(tx, scope, baseId, document.id, { cause: 'sync' });
   await tx.run('update sync set status = $2, ended_at = now() where id = $1', [id, how]);
   await tx.run(
     `update version set status = 'retired' where knowledge_base_id = $1 and number = $2 and status = 'blocked'`,

@@ -35,6 +35,7 @@ export class Turns {
            join tenant t on t.id = w.tenant_id
            cross join lateral (
              select r.id from revision r join document d on d.id = r.document_id and d.deleted_at is null
+               join knowledge_base b on b.id = r.knowledge_base_id and b.deleted_at is null
              where r.tenant_id = w.tenant_id and r.${unfinished} and ${due} and r.id <> all($1::uuid[]) order by r.created_at limit 1
            ) oldest
            cross join lateral (

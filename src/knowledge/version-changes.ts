@@ -80,8 +80,25 @@ export async function statsAfter(
 }
 
 /**
- * The documents that any version changed on the way from one version to the other, back to where their ways part and
- * forward again: of all others both show the same. Some of these may be the same in both, too.
+ * As SQL: a recursive query `walk (a, b, step)` from each pair of `start (a, b)`: the versions passed on the way from one
+ * to the other, back to where their ways part and forward again. A parent has the lower number, so that whichever of the
+ * two is higher goes back. It looks at the way and at nothing else, however long the history is.
+ * @param base the parameter that is the base's id
+ */
+export const walk = (base: string, start: string): string => {
+  const parent = (of: string) =>
+    `(select v.parent from version v where v.knowledge_base_id = ${base} and v.number = w.${of})`;
+  return `walk (a, b, step) as (
+      select a, b, null::int from (${start}) start (a, b)
+      union
+      select case when w.a > w.b then ${parent('a')} else w.a end, case when w.b > w.a then ${parent('b')} else w.b end,
+        greatest(w.a, w.b)
+      from walk w where w.a <> w.b)`;
+};
+
+/**
+ * The documents that any version changed on the way from one version to the other: of all others both show the same.
+ * Some of these may be the same in both, too.
  */
 export async function documentsBetween(
   tx: Transaction,
@@ -91,18 +108,9 @@ export async function documentsBetween(
 ): Promise<string[]> {
   if (one === other) return [];
   const rows = await tx.rows<{ id: string }>(
-    `with recursive
-       mine (number, parent) as (
-         select number, parent from version where knowledge_base_id = $1 and number = $2
-         union all
-         select v.number, v.parent from version v join mine m on v.number = m.parent where v.knowledge_base_id = $1),
-       its (number, parent) as (
-         select number, parent from version where knowledge_base_id = $1 and number = $3
-         union all
-         select v.number, v.parent from version v join its i on v.number = i.parent where v.knowledge_base_id = $1),
-       way as (
-         (select number from mine except select number from its) union all (select number from its except select number from mine))
-     select distinct c.document_id as id from version_change c join way w on w.number = c.number where c.knowledge_base_id = $1`,
+    `with recursive ${walk('$1', 'select $2::int, $3::int')}
+     select distinct c.document_id as id from version_change c
+     where c.knowledge_base_id = $1 and c.number in (select step from walk)`,
     [knowledgeBaseId, one, other],
   );
   return rows.map(({ id }) => id);

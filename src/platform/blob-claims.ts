@@ -51,16 +51,20 @@ export class BlobClaims {
     }
   }
 
-  /** Removes bytes, unless `needed` says that they are, or somebody is storing them: then the sweep asks again. */
-  async remove(scope: TenantScope, hash: string, needed: (tx: Transaction) => Promise<boolean>): Promise<void> {
+  /**
+   * Removes bytes, unless `needed` says that they are, or somebody is storing them: then the sweep asks again.
+   * @returns whether they are gone
+   */
+  async remove(scope: TenantScope, hash: string, needed: (tx: Transaction) => Promise<boolean>): Promise<boolean> {
     const claim = await this.database.as(scope, async (tx) => {
       await lockContent(tx, scope, hash);
       if ((await claimed(tx, hash)).length > 0 || (await needed(tx))) return null;
       return insert(tx, scope, hash, 'remove');
     });
-    if (claim === null) return;
+    if (claim === null) return false;
     await this.blobs.remove(scope.tenantId, hash);
     await this.database.as(scope, (tx) => release(tx, claim));
+    return true;
   }
 
   /** Claims whose process died. They hold nobody up any more; this only clears them away. */

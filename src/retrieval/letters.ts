@@ -12,7 +12,7 @@ const sampleSize = 500;
 
 // Some 15,000 passages. A title may change, and a deleted text is gone from everywhere within a minute.
 const maxBytes = 64 * 1024 * 1024;
-const keptMs = 45_000;
+const keptMs = 30_000;
 
 /** How alike a question and passages are letter by letter: typos, compounds and other forms of a word have most in common. */
 @Injectable()
@@ -26,6 +26,11 @@ export class Letters {
     sizeCalculation: ({ tags, counts }) => tags.byteLength + counts.byteLength + 200,
     ttl: keptMs,
   });
+
+  /** Entries whose time is over hold memory, and words, until somebody asks for them: this lets them go. */
+  forgetOld(): void {
+    this.profiles.purgeStale();
+  }
 
   /**
    * @param ids some of the `passages`

@@ -67,6 +67,19 @@ export class PostingCache {
     });
   }
 
+  /**
+   * Lets go of segments that were merged into others: nobody asks for them, but they hold words of what was deleted.
+   * @param tx as the system
+   */
+  async forgetMerged(tx: Transaction): Promise<void> {
+    const cached = [...new Set([...this.headers.keys(), ...[...this.buckets.keys()].map(segmentOf)])];
+    if (cached.length === 0) return;
+    const rows = await tx.rows<{ no: number }>('select no from segment where no = any($1::int[])', [cached]);
+    const there = new Set(rows.map(({ no }) => no));
+    for (const no of cached) if (!there.has(no)) this.headers.delete(no);
+    for (const key of this.buckets.keys()) if (!there.has(segmentOf(key))) this.buckets.delete(key);
+  }
+
   private async loadHeaders(tx: Transaction, indexId: number, segments: number[]): Promise<Header[]> {
     const known = new Map(segments.map((segment) => [segment, this.headers.get(segment)]));
     const missing = segments.filter((segment) => known.get(segment) === undefined);
@@ -120,3 +133,5 @@ export class PostingCache {
 }
 
 const keyOf = (segment: number, bucket: number): string => `${segment}:${bucket}`;
+
+const segmentOf = (key: string): number => Number(key.split(':', 1)[0]);

@@ -55,6 +55,9 @@ const table: Table = {
   [`GET ${base}/syncs/{sync}`]: ['documents:write', 'documents:read'],
   [`POST ${base}/syncs/{sync}/commit`]: write,
   [`POST ${base}/syncs/{sync}/abort`]: write,
+  [`GET ${base}/deletions`]: ['documents:write', 'documents:read'],
+  [`GET ${base}/deletions/{id}`]: ['documents:write', 'documents:read'],
+  [`GET ${base}/storage`]: ['bases:manage'],
   [`POST ${base}/search`]: ['search'],
 };
 
@@ -121,7 +124,7 @@ afterAll(() => service.stop());
 const prefixes: [RegExp, string][] = [
   [/\{kb\}/, 'kb'],
   [/(?<=api-keys\/)\{id\}/, 'key'],
-  [/(?<=documents\/)\{id\}/, 'doc'],
+  [/(?<=(documents|deletions)\/)\{id\}/, 'doc'],
   [/(?<=endpoints\/)\{id\}/, 'whe'],
   [/(?<=deliveries\/)\{id\}/, 'del'],
   [/(?<=sources\/)\{id\}/, 'cms'],

@@ -23,7 +23,7 @@ export interface Heard {
 }
 
 /** A chat model behind the OpenAI protocol, played by a real HTTP server that follows a script. */
-export async function startChatModel(script: (heard: Heard) => Turn) {
+export async function startChatModel(script: (heard: Heard) => Turn | Promise<Turn>) {
   const heard: Heard[] = [];
   const hangUps: (() => void)[] = [];
   const server = createServer((request, response) => {
@@ -35,7 +35,7 @@ export async function startChatModel(script: (heard: Heard) => Turn) {
       response.once('close', () => {
         if (!response.writableFinished) for (const tell of hangUps.splice(0)) tell();
       });
-      play(script(asked), response);
+      void Promise.resolve(script(asked)).then((turn) => play(turn, response));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -68,6 +68,7 @@ export async function startService(options: { env?: Settings | ((engines: Engine
   };
   let app = await open(options.env);
   let url = await app.getUrl();
+  let paused = false;
   const first = await app.get(Tenants).createFirst();
   const key = first?.apiKey ?? '';
 
@@ -110,12 +111,18 @@ export async function startService(options: { env?: Settings | ((engines: Engine
     part: <T>(of: Type<T> | Abstract<T>): T => app.get(of),
     /** Ends the service and starts it on the same data with other settings. */
     restart: async (env: Settings = {}) => {
-      await stopApp(app);
+      if (!paused) await stopApp(app);
+      paused = false;
       app = await open(env);
       url = await app.getUrl();
     },
-    stop: async () => {
+    /** Ends it until `restart`, so that another process may have its data. */
+    pause: async () => {
+      paused = true;
       await stopApp(app);
+    },
+    stop: async () => {
+      if (!paused) await stopApp(app);
       await scratch?.drop();
       await rm(dataDir, { recursive: true, force: true });
     },

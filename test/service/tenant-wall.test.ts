@@ -13,7 +13,7 @@ import {
 import { type Answer, type Service, startService } from './harness.js';
 
 type Ids = Record<
-  'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg' | 'rix',
+  'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg' | 'rix' | 'gone',
   string
 >;
 
@@ -49,6 +49,8 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
   const source = await create('/v1/cms-sources', { knowledgeBaseId: base.id });
   const answer = await create('/v1/chat', { knowledgeBases: [base.id], message: 'How many days of annual leave?' });
   const apiKey = await makeKey(service, key, { scopes: ['search'] });
+  const gone = await makeDocument(service, base, { externalId: 'gone' });
+  await service.call('DELETE', `/v1/knowledge-bases/${base.id}/documents/${gone.id}`, { key });
   const sync = await create(`/v1/knowledge-bases/${base.id}/syncs`);
   const question = await create(`/v1/knowledge-bases/${base.id}/golden-questions`, golden);
   const reindex = await create(`/v1/knowledge-bases/${base.id}/reindex`, { pipeline: { language: 'de' } });
@@ -65,6 +67,7 @@ async function oneOfEverything({ key }: Tenant): Promise<Ids> {
     gq: question.id,
     msg: answer.messageId,
     rix: reindex.id,
+    gone: gone.id,
   };
 }
 
@@ -81,6 +84,7 @@ const randomIds = (): Ids => ({
   gq: newId('gq'),
   msg: newId('msg'),
   rix: newId('rix'),
+  gone: newId('doc'),
 });
 
 const golden = { query: 'How many days of leave?', expected: [{ externalId: 'leave' }] };
@@ -98,6 +102,7 @@ const bodies: [RegExp, object][] = [
 
 const kinds: [string, keyof Ids][] = [
   ['documents/', 'doc'],
+  ['deletions/', 'gone'],
   ['api-keys/', 'key'],
   ['endpoints/', 'whe'],
   ['deliveries/', 'del'],
@@ -157,7 +162,9 @@ describe('what belongs to the other tenant', () => {
   });
 
   it('is not reached through a knowledge base of one’s own, either', async () => {
-    const inBase = routes.filter((route) => /\/documents\/\{id\}|\{sync\}|\{question\}|\{reindex\}/.test(route));
+    const inBase = routes.filter((route) =>
+      /\/(documents|deletions)\/\{id\}|\{sync\}|\{question\}|\{reindex\}/.test(route),
+    );
     expect(inBase.length).toBeGreaterThan(5);
     expect(await differences(callsOf(inBase), { ...foreign, kb: ownBase.id })).toEqual([]);
   });

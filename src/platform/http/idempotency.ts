@@ -11,7 +11,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { ApiError, invalidField } from '../../errors.js';
-import { Database, type TenantScope } from '../database.js';
+import { Database, type TenantScope, type Transaction } from '../database.js';
 import { LOGGER, type Logger } from '../logger.js';
 import { Sweep } from '../jobs/handlers.js';
 import { SecretBox } from '../secrets.js';
@@ -66,8 +66,9 @@ export class Idempotency {
   private async keep(scope: TenantScope, slot: string[], status: number, result: unknown): Promise<void> {
     try {
       const body = this.secrets.seal(JSON.stringify(result ?? null));
+      const filled = [...slot, status, body, subjectOf(result)];
       await this.database.as(scope, (tx) =>
-        tx.run(`update idempotency_key set status = $5, body = $6 where ${bySlot}`, [...slot, status, body]),
+        tx.run(`update idempotency_key set status = $5, body = $6, subject = $7 where ${bySlot}`, filled),
       );
     } catch (error) {
       this.logger.error({ err: error, route: slot[2] }, 'a reply could not be kept for its Idempotency-Key');
@@ -98,10 +99,29 @@ export class Idempotency {
 
   private replay<T>(stored: Stored, fingerprint: Buffer, reply: FastifyReply): T {
     if (!stored.fingerprint.equals(fingerprint)) throw new ApiError('idempotency_mismatch');
+    if (stored.status === 410) throw new ApiError('gone', 'What this request made was deleted since.');
     if (stored.status === null || stored.body === null) throw new ApiError('idempotency_in_progress');
     void reply.status(stored.status).header('idempotent-replayed', 'true');
     return JSON.parse(this.secrets.open(stored.body)) as T;
   }
+}
+
+/** The shown id of what a reply is about; null: of nothing that has one. */
+function subjectOf(result: unknown): string | null {
+  const id: unknown = typeof result === 'object' && result !== null && 'id' in result ? result.id : null;
+  return typeof id === 'string' ? id : null;
+}
+
+/**
+ * In the transaction of whoever deletes a thing: stored replies about it are emptied. To repeat the request is still no
+ * second effect; it is answered `gone`.
+ * @param subject its shown id
+ * @returns how many
+ */
+export function forgetReplies(tx: Transaction, subject: string): Promise<number> {
+  return tx.run(`update idempotency_key set status = 410, body = null where subject = $1 and body is not null`, [
+    subject,
+  ]);
 }
 
 const bySlot = 'tenant_id = $1 and caller = $2 and route = $3 and key = $4';

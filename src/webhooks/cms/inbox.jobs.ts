@@ -102,7 +102,7 @@ export class InboxJobs {
 async function apply(tx: Transaction, event: Unhandled, article: Article, content: StagedBlob | null): Promise<void> {
   if (!(await finish(tx, event.id, 'applied'))) return;
   const { externalId, action, title, url, updatedAt } = article;
-  await record(tx, event, {
+  const told = await record(tx, event, {
     type: 'article.changed',
     data: {
       knowledgeBaseId: event.knowledgeBaseId,
@@ -117,6 +117,8 @@ async function apply(tx: Transaction, event: Unhandled, article: Article, conten
       cmsEventId: event.id,
     },
   });
+  // What was sent of an article goes when the article is deleted.
+  await tx.run('update cms_event set article_id = $2, event_id = $3 where id = $1', [event.id, externalId, told]);
 }
 
 /** @returns false when another worker was first */

@@ -1,0 +1,11 @@
+drop index document_unpurged, revision_unanswered, version_kept, version_unfreed, version_unpruned, idempotency_key_subject, cms_event_article;
+alter table revision drop column freed_at;
+alter table version drop column freed_at, drop column pruned_at;
+alter table knowledge_base drop column deleted_by;
+revoke select (last_version) on knowledge_base from lectern_system;
+revoke select (knowledge_base_id) on document from lectern_system;
+revoke select (parent, created_at) on version from lectern_system;
+revoke select (number, sync_id, ready_at) on revision from lectern_system;
+alter table cms_event drop column article_id, drop column event_id;
+alter table idempotency_key drop column subject;
+drop table message_document, deletion, chore;

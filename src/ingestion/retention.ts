@@ -1,0 +1,196 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, type Config } from '../config.js';
+import { walk } from '../knowledge/version-changes.js';
+import { BlobClaims } from '../platform/blob-claims.js';
+import { boundary } from '../platform/boundary.js';
+import { Database, type TenantScope, type Transaction } from '../platform/database.js';
+import { LOGGER, type Logger } from '../platform/logger.js';
+import { dropUnused } from './drop-index.js';
+import { type Freeable, freeable, freeSome, rowsKept, unanswered } from './free-revision.js';
+import { neededOf } from './orphans.js';
+
+// What one transaction removes at most: a few milliseconds on the rows of nobody's query.
+const batchRows = 500;
+
+/** What is kept: the newest versions, the young ones, what is served, what that was built on, and what is still being built. */
+const old = (version: string, limits: { versions: string; hours: string }) =>
+  `${version}.place > ${limits.versions} and ${version}.status in ('ready', 'blocked')
+     and ${version}.created_at < now() - make_interval(hours => ${limits.hours})
+     and ${version}.number is distinct from ${version}.served_parent`;
+
+/** As SQL: the versions whose rows are there, each with its place from the newest on. */
+const kept = (where: string) =>
+  `select v.knowledge_base_id, v.tenant_id, v.number, v.status, v.created_at,
+     row_number() over (partition by v.knowledge_base_id order by v.number desc) as place,
+     max(v.parent) filter (where v.status = 'active') over (partition by v.knowledge_base_id) as served_parent
+   from version v where v.status <> 'retired' ${where}`;
+
+/**
+ * Keeps the last versions of a base and frees the rest: older ones are retired, which ends rolling back to them, and then
+ * the rows go that only they showed, a few at a time.
+ */
+@Injectable()
+export class Retention {
+  constructor(
+    private readonly database: Database,
+    private readonly claims: BlobClaims,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** The bases with something to retire, to free or to forget. */
+  due(): Promise<{ knowledgeBaseId: string; tenantId: string }[]> {
+    const { retainVersions, retainHours } = this.config.knowledge;
+    return this.database.asSystem((tx) =>
+      tx.rows(
+        `select x.id as "knowledgeBaseId", x.tenant_id as "tenantId" from (
+           select k.knowledge_base_id as id, k.tenant_id from (${kept('')}) k where ${old('k', { versions: '$1', hours: '$2' })}
+           union select v.knowledge_base_id, v.tenant_id from version v where v.status = 'retired' and v.freed_at is null
+             and v.number < (select last_version from knowledge_base where id = v.knowledge_base_id)
+           union select r.knowledge_base_id, r.tenant_id from revision r where ${unanswered('$2')}
+         ) x join knowledge_base b on b.id = x.id and b.deleted_at is null limit 1000`,
+        [retainVersions, retainHours],
+      ),
+    );
+  }
+
+  /** Safe to be killed at any moment, and to run twice: what is not freed yet is found again. */
+  async retain(scope: TenantScope, knowledgeBaseId: string): Promise<void> {
+    const began = performance.now();
+    const retired = await this.retire(scope, knowledgeBaseId);
+    await boundary('retention.retired', knowledgeBaseId);
+    const indexes = await dropUnused(this.database, scope, knowledgeBaseId);
+    const unfreed = await this.unfreed(scope, knowledgeBaseId);
+    const revisions = await this.freeAll(scope, knowledgeBaseId, unfreed);
+    await this.markFreed(scope, knowledgeBaseId, unfreed);
+    const changes = await this.prune(scope, knowledgeBaseId);
+    const ms = Math.round(performance.now() - began);
+    if (retired + indexes + revisions + changes > 0)
+      this.logger.info(
+        { knowledgeBase: knowledgeBaseId, retired, indexes, revisions, changes, ms },
+        'versions retired',
+      );
+  }
+
+  /** As publishing does, under the base's lock: who builds on a version, or goes back to it, comes before or after. */
+  private retire(scope: TenantScope, id: string): Promise<number> {
+    const { retainVersions, retainHours } = this.config.knowledge;
+    return this.database.as(scope, async (tx) => {
+      const base = await tx.row('select 1 from knowledge_base where id = $1 and deleted_at is null for no key update', [
+        id,
+      ]);
+      if (!base) return 0;
+      return tx.run(
+        `update version r set status = 'retired' from (${kept('and v.knowledge_base_id = $1')}) k
+         where r.knowledge_base_id = $1 and r.number = k.number and ${old('k', { versions: '$2', hours: '$3' })}`,
+        [id, retainVersions, retainHours],
+      );
+    });
+  }
+
+  private async unfreed(scope: TenantScope, id: string): Promise<number[]> {
+    const rows = await this.database.as(scope, (tx) =>
+      tx.rows<{ number: number }>(
+        `select number from version v where knowledge_base_id = $1 and status = 'retired' and freed_at is null and not ${rowsKept('v', '$1')} order by number`,
+        [id],
+      ),
+    );
+    return rows.map(({ number }) => number);
+  }
+
+  private async freeAll(scope: TenantScope, id: string, retired: number[]): Promise<number> {
+    const candidates = await this.database.as(scope, (tx) =>
+      candidatesOf(tx, id, retired, this.config.knowledge.retainHours),
+    );
+    let freed = 0;
+    for (let start = 0; start < candidates.length; start += batchRows) {
+      const some = candidates.slice(start, start + batchRows);
+      const found = await this.database.as(scope, (tx) => freeable(tx, id, some));
+      for (const revision of found) freed += await this.free(scope, revision);
+    }
+    return freed;
+  }
+
+  /** Row by row from the end, so that the first chunk, by which a revision is known, is there until the others are gone. */
+  private async free(scope: TenantScope, revision: Freeable): Promise<number> {
+    let outcome: Awaited<ReturnType<typeof freeSome>>;
+    do {
+      outcome = await this.database.as(scope, (tx) => freeSome(tx, revision, batchRows));
+      await boundary('retention.freeing', revision.id);
+    } while (outcome === 'more');
+    if (outcome === 'gone')
+      await this.claims.remove(scope, revision.contentHash, async (tx) =>
+        (await neededOf(tx, [revision.contentHash])).has(revision.contentHash),
+      );
+    return outcome === 'busy' ? 0 : 1;
+  }
+
+  private async markFreed(scope: TenantScope, id: string, numbers: number[]): Promise<void> {
+    if (numbers.length === 0) return;
+    await this.database.as(scope, (tx) =>
+      tx.run('update version set freed_at = now() where knowledge_base_id = $1 and number = any($2::int[])', [
+        id,
+        numbers,
+      ]),
+    );
+  }
+
+  /** Forgets what retired versions changed, but for those on the way between two that are kept: comparing and going back pass them. */
+  private async prune(scope: TenantScope, id: string): Promise<number> {
+    const passed = await this.database.as(scope, (tx) =>
+      tx.rows<{ number: number }>(
+        `with recursive ${walk(
+          '$1',
+          `select number, next from (select number, lead(number) over (order by number) as next from version
+             where knowledge_base_id = $1 and (status <> 'retired' or freed_at is null)) k where next is not null`,
+        )}
+         select v.number from version v where v.knowledge_base_id = $1 and v.status = 'retired' and v.freed_at is not null
+           and v.pruned_at is null and v.number not in (select step from walk where step is not null)`,
+        [id],
+      ),
+    );
+    let forgotten = 0;
+    for (const { number } of passed) forgotten += await this.forget(scope, id, number);
+    return forgotten;
+  }
+
+  private async forget(scope: TenantScope, id: string, number: number): Promise<number> {
+    const some = () =>
+      this.database.as(scope, async (tx) => {
+        const count = await tx.run(
+          `delete from version_change where knowledge_base_id = $1 and number = $2 and document_id in (
+             select document_id from version_change where knowledge_base_id = $1 and number = $2 limit ${batchRows})`,
+          [id, number],
+        );
+        if (count < batchRows)
+          await tx.run('update version set pruned_at = now() where knowledge_base_id = $1 and number = $2', [
+            id,
+            number,
+          ]);
+        return count;
+      });
+    let forgotten = 0;
+    for (let count = batchRows; count === batchRows; forgotten += count) count = await some();
+    return forgotten;
+  }
+}
+
+/**
+ * Revisions that may be needed no longer. What a retired version showed and the next one that is kept does not, was changed
+ * on the way between the two.
+ */
+async function candidatesOf(tx: Transaction, id: string, retired: number[], hours: number): Promise<string[]> {
+  const rows = await tx.rows<{ id: string }>(
+    `with recursive ${walk(
+      '$1',
+      `select number, (select min(k.number) from version k where k.knowledge_base_id = $1 and ${rowsKept('k', '$1')} and k.number > n.number)
+       from unnest($2::int[]) n (number)`,
+    )}
+     select x.id from version_change c cross join lateral (values (c.before), (c.after)) x (id)
+     where c.knowledge_base_id = $1 and c.number in (select step from walk) and x.id is not null
+     union
+     select r.id from revision r where r.knowledge_base_id = $1 and ${unanswered('$3')}`,
+    [id, retired, hours],
+  );
+  return rows.map((row) => row.id);
+}
