@@ -7,8 +7,8 @@ interface Sized {
 
 // In targets. A stretch is as long at least, and twice as long on average. Measured on texts of 500 to 750 chunks without a
 // heading: 2 % more chunks; where all paragraphs are of one length, one more or less changes 6 chunks on average and 32 at
-// most, instead of all that follow; in prose 2, and 7 at most. With 2, fewer by half, but more passages are parted within:
-// recall in Chroma's evaluation of chunking was 91 % instead of 93.
+// most, instead of all that follow; in prose 2, and 7 at most. With 2 it would be half of that, but a new place to cut
+// often parts what answers a question: recall in Chroma's evaluation was 93.9 % without stretches, 92.5 % with 5, 91.2 % with 2.
 const reach = 5;
 
 /**
