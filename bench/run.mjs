@@ -1,5 +1,5 @@
-// npm run bench [-- spine|ingest|search|scale|reserve|publish …]: each is told in its own file. Without a name: spine.
-const benches = ['spine', 'ingest', 'search', 'scale', 'reserve', 'publish'];
+// npm run bench [-- spine|ingest|search|scale|reserve|publish|replay …]: each is told in its own file. Without a name: spine.
+const benches = ['spine', 'ingest', 'search', 'scale', 'reserve', 'publish', 'replay'];
 const [named] = process.argv.slice(2);
 const name = benches.includes(named) ? named : 'spine';
 // What comes after the name is the bench's own to read.
