@@ -15,8 +15,11 @@ interface Chunk {
 let model: Awaited<ReturnType<typeof startEmbeddingServer>>;
 let service: Service;
 let library: Library;
+let encoding: ReturnType<typeof getEncoding>;
 
 beforeAll(async () => {
+  // Loaded before the service is there: it refuses what it is asked while its process computes for a second.
+  encoding = getEncoding('cl100k_base');
   model = await startEmbeddingServer();
   // A model whose own way to count tokens is known.
   service = await startService({ env: { ...model.env, EMBEDDING_MODEL: 'text-embedding-3-small' } });
@@ -115,7 +118,6 @@ async function whatBecame(document: { id: string; status: string; receipt: objec
   const fresh = after.filter((chunk) => !known.has(asked(chunk)));
   const gone = before.filter((chunk) => !kept.has(asked(chunk)));
   expect(texts.toSorted()).toEqual(fresh.map(asked).toSorted());
-  const encoding = getEncoding('cl100k_base');
   const said = {
     chunks: {
       total: after.length,
