@@ -21,8 +21,10 @@ const newest = async (limit: number) =>
     ({ type, data }: { type: string; data: object }) => ({ type, ...data }),
   );
 
-const tokenFor = async (groups: string[]): Promise<string> => {
-  const body = { subject: 'ada', groups, scopes: ['search'], ttlSeconds: 600 };
+const whole = (version: number, days: number) => `${version}: ${Array.from({ length: 8 }, () => days).join(' ')}`;
+
+const tokenFor = async (groups: string[], scopes = ['search']): Promise<string> => {
+  const body = { subject: 'ada', groups, scopes, ttlSeconds: 600 };
   return (await service.call('POST', '/v1/tokens', { body })).body.token;
 };
 
@@ -187,7 +189,6 @@ describe('activating an earlier version', () => {
     }
     stop.abort();
     await reading;
-    const whole = (version: number, days: number) => `${version}: ${Array.from({ length: 8 }, () => days).join(' ')}`;
     expect([...new Set(answers)].toSorted()).toEqual([whole(1, 27), whole(2, 30)]);
   });
 
@@ -287,12 +288,9 @@ describe('looking back at a version', () => {
     await library.publish(leave(30));
     const access = { visibility: 'restricted', allow: ['group:hr'] };
     await library.call('PATCH', `/documents/${id}`, { body: { access } });
-    const tokenOf = async (groups: string[]): Promise<string> => {
-      const body = { subject: 'ada', groups, scopes: ['search', 'versions:look-back'], ttlSeconds: 600 };
-      return (await service.call('POST', '/v1/tokens', { body })).body.token;
-    };
-    expect(await library.finds('leave', { version: 1 }, { key: await tokenOf([]) })).toEqual([]);
-    expect(await library.finds('leave', { version: 1 }, { key: await tokenOf(['hr']) })).toEqual(['leave']);
+    const scopes = ['search', 'versions:look-back'];
+    expect(await library.finds('leave', { version: 1 }, { key: await tokenFor([], scopes) })).toEqual([]);
+    expect(await library.finds('leave', { version: 1 }, { key: await tokenFor(['hr'], scopes) })).toEqual(['leave']);
   });
 
   it('does not show a document that was deleted since', async () => {
