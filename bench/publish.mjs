@@ -44,6 +44,12 @@ try {
         rounds.map(({ forward }) => forward),
         0.5,
       ),
+      alone: quantile(
+        rounds.map(({ alone }) => alone),
+        0.5,
+      ),
+      asked: rounds.reduce((sum, { asked }) => sum + asked, 0),
+      failed: rounds.reduce((sum, { failed }) => sum + failed, 0),
       hot: (after.hot - before.hot) / Math.max(1, after.updated - before.updated),
       vectorsUpdated: after.vectors - before.vectors,
     };
@@ -52,7 +58,12 @@ try {
   }
   const lane = stage.lane === 'embedded' ? 'embedded' : 'native';
   const title = `Publishing and going back, ${stage.lane}`;
-  const names = { publish: 'publish', back: 'roll back', forward: 'activate again' };
+  const names = {
+    publish: 'publish',
+    back: 'roll back',
+    forward: 'activate again',
+    alone: 'one upload, staged to served',
+  };
   const report = {
     title,
     notes: [`from the call to its effect, p50 of ${values.rounds}, in ms; a publish also waits for its turn, 100 ms`],
@@ -63,6 +74,8 @@ try {
         rows: [
           ['passages changed', ...points.map(({ changed }) => changed.toLocaleString('en'))],
           ...Object.entries(names).map(([what, name]) => [name, ...points.map((point) => ms(point[what]))]),
+          ['searches meanwhile', ...points.map(({ asked }) => asked)],
+          ['of them failed', ...points.map(({ failed }) => failed)],
           ['HOT share of row updates', ...points.map(({ hot }) => hot.toFixed(3))],
           ['vectors updated', ...points.map(({ vectorsUpdated }) => vectorsUpdated)],
         ],
@@ -104,6 +117,7 @@ async function once(edited, round) {
   }
   await allStaged();
   const was = (await owner.get(base)).activeVersion;
+  const reader = startReader();
   const publish = await timed(async () => {
     await owner.post(`${base}/syncs/${id}/commit`, {});
     while ((await owner.get(`${base}/syncs/${id}`)).status !== 'completed') await pause(5);
@@ -111,7 +125,42 @@ async function once(edited, round) {
   const { version } = await owner.get(`${base}/syncs/${id}`);
   const back = await timed(() => owner.post(`${base}/versions/${was}/activate`, {}));
   const forward = await timed(() => owner.post(`${base}/versions/${version}/activate`, {}));
-  return { publish, back, forward };
+  const { asked, failed } = await reader.stop();
+  return { publish, back, forward, alone: await single(round), asked, failed };
+}
+
+/** Searches, one after the other, while versions change. */
+function startReader() {
+  const stopping = new AbortController();
+  let asked = 0;
+  let failed = 0;
+  const reading = (async () => {
+    for (; !stopping.signal.aborted; asked++) {
+      const query = stage.questions[asked % stage.questions.length];
+      await owner.post(`${base}/search`, { query }).catch(() => failed++);
+    }
+  })();
+  return {
+    stop: async () => {
+      stopping.abort();
+      await reading;
+      return { asked, failed };
+    },
+  };
+}
+
+/** How long an upload on its own is staged before it is served, in ms, as its status tells. @param {number} round */
+async function single(round) {
+  const document = stage.document(0);
+  const content = `Alone ${round}.\n\n${document.content}`;
+  const { id } = await owner.post(`${base}/documents`, { ...document, content });
+  let staged = Number.NaN;
+  for (;;) {
+    const { status } = await owner.get(`${base}/documents/${id}`);
+    if (status === 'staged' && Number.isNaN(staged)) staged = performance.now();
+    if (status === 'ready') return Number.isNaN(staged) ? 0 : performance.now() - staged;
+    await pause(2);
+  }
 }
 
 async function allStaged() {

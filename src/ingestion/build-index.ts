@@ -191,13 +191,7 @@ export class IndexBuilding {
       await tx.run(
         `update reindex set done = least(done + 1, total), built = built + 1, worked_ms = worked_ms + $2, chunks = chunks + $3,
            embedded = embedded + $4, tokens_embedded = tokens_embedded + $5, tries = 0 where id = $1`,
-        [
-          reindex.id,
-          Math.round(performance.now() - began),
-          passages.length,
-          cost.embedded,
-          Math.ceil(cost.characters / 4),
-        ],
+        [reindex.id, Math.round(performance.now() - began), passages.length, cost.embedded, Math.ceil(cost.tokens)],
       );
     });
     await boundary('reindex.revision-built', documentId);

@@ -4,6 +4,7 @@ import { quarters, type Reading } from '../platform/models/tokens.js';
 import type { Block, ParsedDocument } from './parsers/parsed.js';
 import { type Ruler, rulerOf } from './ruler.js';
 import { type Span, splitBlock, trimmed } from './split-block.js';
+import { stretchesOf } from './stretches.js';
 
 /** Blocks that may share a chunk: one section, one page. The first `headings` blocks are its headings. */
 interface Group {
@@ -107,32 +108,51 @@ interface Sized extends Span {
   size: number;
 }
 
-/** Greedy from the front: each span takes whole pieces until the next would exceed the target. */
+/** What is never parted; its size is counted from the end of the piece before. */
+interface Piece extends Sized {
+  isHeading: boolean;
+  /** It is the first of its block. */
+  opens: boolean;
+}
+
 function* packGroup(text: string, group: Group, ruler: Ruler): Generator<Span> {
-  const sizeOf = (start: number, end: number): number => ruler.size(text.slice(start, end));
-  const spans: Sized[] = [];
-  let current: (Sized & { onlyHeadings: boolean }) | null = null;
+  for (const stretch of stretchesOf(text, piecesOf(text, group, ruler), ruler.target)) {
+    yield* withoutCrumb(text, packed(text, stretch, ruler), ruler);
+  }
+}
+
+/** Greedy from the front: each span takes whole pieces until the next would exceed the target. */
+function packed(text: string, stretch: readonly Piece[], ruler: Ruler): Sized[] {
+  const spans: (Sized & { onlyHeadings: boolean })[] = [];
+  for (const { start, end, size, isHeading } of stretch) {
+    const current = spans.at(-1);
+    const limit = current?.onlyHeadings ? ruler.max : ruler.target;
+    if (current && current.size + size <= limit) {
+      current.end = end;
+      current.size += size;
+      current.onlyHeadings &&= isHeading;
+    } else spans.push({ start, end, size: ruler.size(text.slice(start, end)), onlyHeadings: isHeading });
+  }
+  return spans;
+}
+
+function piecesOf(text: string, group: Group, ruler: Ruler): Piece[] {
+  const pieces: Piece[] = [];
+  let headings = 0;
   for (const [index, block] of group.blocks.entries()) {
     const isHeading = index < group.headings;
-    const room: number = current?.onlyHeadings
-      ? ruler.max - current.size - sizeOf(current.end, block.start)
-      : ruler.max;
-    for (const piece of pieces(text, block, ruler, room)) {
-      if (piece.end <= piece.start) continue;
-      const limit: number = current?.onlyHeadings ? ruler.max : ruler.target;
-      const joined: number = current ? current.size + sizeOf(current.end, piece.end) : Infinity;
-      if (current && joined <= limit) {
-        current.end = piece.end;
-        current.size = joined;
-        current.onlyHeadings &&= isHeading;
-      } else {
-        if (current) spans.push(current);
-        current = { ...piece, size: sizeOf(piece.start, piece.end), onlyHeadings: isHeading };
-      }
+    const last = pieces.at(-1);
+    const taken = last?.isHeading ? headings + ruler.size(text.slice(last.end, block.start)) : 0;
+    let opens = true;
+    for (const { start, end } of cutToFit(text, block, ruler, ruler.max - taken)) {
+      if (end <= start) continue;
+      const size = ruler.size(text.slice(pieces.at(-1)?.end ?? start, end));
+      if (isHeading) headings += size;
+      pieces.push({ start, end, size, isHeading, opens });
+      opens = false;
     }
   }
-  if (current) spans.push(current);
-  yield* withoutCrumb(text, spans, ruler);
+  return pieces;
 }
 
 /**
@@ -140,7 +160,7 @@ function* packGroup(text: string, group: Group, ruler: Ruler): Generator<Span> {
  * stand in one piece does.
  * @param room what is left behind the headings before it
  */
-function pieces(text: string, block: Block, ruler: Ruler, room: number): Iterable<Span> {
+function cutToFit(text: string, block: Block, ruler: Ruler, room: number): Iterable<Span> {
   const size = ruler.size(text.slice(block.start, block.end));
   if (size <= room || (block.kind === 'code' && size <= ruler.max)) return [trimmed(text, block)];
   return splitBlock(text, block, ruler, room >= ruler.max / 2 ? room : ruler.max);

@@ -13,11 +13,13 @@ import { boundary } from '../platform/boundary.js';
 import type { EmbeddingModel } from '../platform/models/embedder.js';
 import type { Embedded } from '../platform/models/isolate.js';
 import type { Reading } from '../platform/models/tokens.js';
+import { mapInSlices } from '../platform/slices.js';
 
-/** What the vectors of a revision cost: how many were bought, for how many characters. */
+/** What the vectors of a revision cost: how many were bought, for how many tokens, and whether those are the model's own. */
 export interface Cost {
   embedded: number;
-  characters: number;
+  tokens: number;
+  exact: boolean;
 }
 
 // What one call is asked for at most: texts, and characters (some 16,000 tokens, which small servers take).
@@ -55,20 +57,38 @@ export async function embedPassages(
   sources: readonly number[] = [],
 ): Promise<Cost> {
   const progress = { done: 0, total: passages.length };
-  const work = { revision, indexId, model, reading: await model.reading(), chunks, progress };
-  const cost = { embedded: 0, characters: 0 };
+  const reading = await model.reading();
+  const work = { revision, indexId, model, reading, chunks, progress };
+  const cost = { embedded: 0, tokens: 0, exact: reading.tokens.exact };
+  const seen = new Set<string>();
   for (let start = 0; start < passages.length; start += windowPassages) {
     const window = passages.slice(start, start + windowPassages);
     const known = await chunks.knownVectors(revision, [indexId, ...sources], window);
-    const batches = inBatches(window);
+    const { first, again } = withoutRepeats(window, seen);
+    const batches = inBatches(first);
     await allOf(batches, Math.max(1, Math.floor(batches.length / batchesPerCall)), async (batch) => {
       const paid = batch.filter((passage) => known.get(key(passage))?.own !== false);
       await embedBatch(work, batch, known);
       cost.embedded += paid.length;
-      cost.characters += paid.reduce((sum, passage) => sum + inContext(passage).length, 0);
+      const tokens = await mapInSlices(paid, (passage) => reading.tokens.count(embeddedText(passage, reading)));
+      cost.tokens += tokens.reduce((sum, count) => sum + count, 0);
     });
+    const copied = await chunks.knownVectors(revision, [indexId], again);
+    for (const batch of inBatches(again)) await embedBatch(work, batch, copied);
   }
   return cost;
+}
+
+/** What this revision says a second time has its vector already, or will have it when the first is done. */
+function withoutRepeats(passages: Passage[], seen: Set<string>): { first: Passage[]; again: Passage[] } {
+  const first: Passage[] = [];
+  const again: Passage[] = [];
+  for (const passage of passages) {
+    const hash = key(passage);
+    (seen.has(hash) ? again : first).push(passage);
+    seen.add(hash);
+  }
+  return { first, again };
 }
 
 async function embedBatch(

@@ -24,8 +24,9 @@ import { rulerOf } from './ruler.js';
 /** What a revision cost: how many chunks, how many of them needed a new vector, how long each stage took in ms. */
 interface Receipt {
   chunks: { total: number; reused: number; embedded: number; removed: number };
-  /** An estimate: a quarter of the characters that were embedded. */
   tokensEmbedded: number;
+  /** Whether they were counted as the model counts, or guessed: its own way is not known of every model. */
+  tokenCount: 'exact' | 'estimate';
   ms: { parsing: number; chunking: number; embedding: number };
 }
 
@@ -192,18 +193,19 @@ export class Ingestion {
     model: EmbeddingModel,
     passages: Passage[],
     language: string | null,
-  ): Promise<Pick<Receipt, 'chunks' | 'tokensEmbedded'>> {
+  ): Promise<Omit<Receipt, 'ms'>> {
     const indexId = await this.indexes.ensure(revision, model);
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
     const work = this.revisions.inWork(revision);
-    const { embedded, characters } = await embedPassages(work, indexId, passages, model, this.chunks);
+    const { embedded, tokens, exact } = await embedPassages(work, indexId, passages, model, this.chunks);
     await this.chunks.trim(work, indexId, passages.length);
     await this.postings.write(work, indexId, passages, language);
     await boundary('postings.written', revision.documentId);
     const removed = await this.chunks.countGone(work, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },
-      tokensEmbedded: Math.ceil(characters / 4),
+      tokensEmbedded: Math.ceil(tokens),
+      tokenCount: exact ? 'exact' : 'estimate',
     };
   }
 }

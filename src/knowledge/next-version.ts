@@ -12,6 +12,7 @@ import {
 } from './version-changes.js';
 import { pointTo } from './indexes.js';
 import { completeReindex } from './reindexes.js';
+import { receiptOf } from './version-receipt.js';
 import { boundary } from '../platform/boundary.js';
 import type { TenantScope, Transaction } from '../platform/database.js';
 import { readId, showId } from '../platform/ids.js';
@@ -199,12 +200,7 @@ async function insertVersion(
   };
   await tx.run(
     `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt)
-     select $1, $2, $3, $4, $5, $6, 'building', $8,
-       (select jsonb_build_object('chunks', jsonb_build_object(
-            'total', coalesce(sum((r.receipt->'chunks'->>'total')::int), 0), 'reused', coalesce(sum((r.receipt->'chunks'->>'reused')::int), 0),
-            'embedded', coalesce(sum((r.receipt->'chunks'->>'embedded')::int), 0), 'removed', coalesce(sum((r.receipt->'chunks'->>'removed')::int), 0)),
-          'tokensEmbedded', coalesce(sum((r.receipt->>'tokensEmbedded')::int), 0))
-        from revision r where r.id = any($7::uuid[]))`,
+     values ($1, $2, $3, $4, $5, $6, 'building', $7, $8)`,
     [
       scope.tenantId,
       id,
@@ -212,8 +208,8 @@ async function insertVersion(
       base.active_version,
       indexId,
       JSON.stringify(cause),
-      published(changes),
       JSON.stringify(stats),
+      JSON.stringify(await receiptOf(tx, id, indexId, changes)),
     ],
   );
   await tx.run('update knowledge_base set last_version = $2 where id = $1', [id, number]);

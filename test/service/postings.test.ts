@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SegmentMerging } from '../../src/knowledge/segment-merging.js';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
@@ -51,4 +52,20 @@ it('chunks that were stored before there were postings get them from their text'
   await service.settle();
   expect(await found('word12')).toEqual(['d12']);
   expect((await found('special')).length).toBe(19);
+});
+
+it('as many segments as would be merged, but of several sizes, are left alone, and nobody tries again and again', async () => {
+  const indexId = await value('(select max(id) from knowledge_index)');
+  const small = Array.from({ length: 10 }, (_, n) => ({ externalId: `s${n}`, content: `Small ${n}.` }));
+  const large = Array.from({ length: 10 }, (_, n) => ({
+    externalId: `l${n}`,
+    content: Array.from({ length: 20 }, (_unused, section) => `# Part ${section}\n\nLarge ${n}.`).join('\n\n'),
+  }));
+  for (const document of [...small, ...large]) await library.upload(document);
+  await service.settle();
+  const sizes = await sql(
+    `select sum(r.chunks)::int as value from segment_revision r where r.index_id = ${indexId} group by r.segment_no`,
+  );
+  expect(sizes.length).toBeGreaterThanOrEqual(16);
+  expect(await service.part(SegmentMerging).due()).toEqual([]);
 });

@@ -21,8 +21,10 @@ const newest = async (limit: number) =>
     ({ type, data }: { type: string; data: object }) => ({ type, ...data }),
   );
 
-const tokenFor = async (groups: string[]): Promise<string> => {
-  const body = { subject: 'ada', groups, scopes: ['search'], ttlSeconds: 600 };
+const whole = (version: number, days: number) => `${version}: ${Array.from({ length: 8 }, () => days).join(' ')}`;
+
+const tokenFor = async (groups: string[], scopes = ['search']): Promise<string> => {
+  const body = { subject: 'ada', groups, scopes, ttlSeconds: 600 };
   return (await service.call('POST', '/v1/tokens', { body })).body.token;
 };
 
@@ -34,6 +36,13 @@ describe('publishing', () => {
     await service.settle();
     expect((await library.list('?status=ready&limit=100')).data).toHaveLength(30);
     expect(await library.activeVersion()).toBeLessThanOrEqual(3);
+  });
+
+  it('gives each upload a version of its own where nothing else is going on', async () => {
+    for (const days of [27, 28, 29]) {
+      await library.publish(leave(days));
+      expect(await library.activeVersion()).toBe(days - 26);
+    }
   });
 
   it('makes no version of what changes nothing', async () => {
@@ -154,6 +163,35 @@ describe('activating an earlier version', () => {
     expect(await library.finds('leave', {}, { key: await tokenFor(['hr']) })).toEqual(['leave']);
   });
 
+  it('fails and mixes no search that is asked meanwhile, however often it happens', async () => {
+    for (const days of [27, 30]) {
+      const { id: syncId } = (await library.call('POST', '/syncs')).body;
+      for (let rule = 0; rule < 8; rule++)
+        await library.upload({ externalId: `r${rule}`, content: `Leave rule ${rule}: ${days} days.`, syncId });
+      await library.call('POST', `/syncs/${syncId}/commit`, { body: {} });
+      await service.settle();
+    }
+    const answers: string[] = [];
+    const stop = new AbortController();
+    const reading = (async () => {
+      while (!stop.signal.aborted) {
+        const { version, results } = await library.search('leave rule', {
+          rank: { perDocument: 0, dropDuplicates: false },
+        });
+        const days = results.map(({ text: said }: { text: string }) => /(\d+) days/.exec(said)?.[1]);
+        answers.push(`${version}: ${days.join(' ')}`);
+      }
+    })();
+    for (const number of [1, 2, 1, 2, 1, 2, 1, 2, 1, 2]) {
+      const before = answers.length;
+      expect((await library.activate(number)).status).toBe(200);
+      while (answers.length < before + 2) await new Promise((done) => setImmediate(done));
+    }
+    stop.abort();
+    await reading;
+    expect([...new Set(answers)].toSorted()).toEqual([whole(1, 27), whole(2, 30)]);
+  });
+
   it('answers 404 for a version that never was, whatever the number looks like', async () => {
     for (const number of ['7', '-1', '1.5', 'x', '99999999999']) {
       expect((await library.call('POST', `/versions/${number}/activate`)).status).toBe(404);
@@ -243,6 +281,16 @@ describe('looking back at a version', () => {
     expect((await ask({ version: 1, knowledgeBases: [library.base, other.base] })).status).toBe(400);
     const { key } = (await service.call('POST', '/v1/api-keys', { body: { name: 'asks', scopes: ['chat'] } })).body;
     expect((await ask({ version: 1 }, key)).status).toBe(403);
+  });
+
+  it('is under the permissions of today, whatever they were then', async () => {
+    const { id } = await library.publish(leave(27));
+    await library.publish(leave(30));
+    const access = { visibility: 'restricted', allow: ['group:hr'] };
+    await library.call('PATCH', `/documents/${id}`, { body: { access } });
+    const scopes = ['search', 'versions:look-back'];
+    expect(await library.finds('leave', { version: 1 }, { key: await tokenFor([], scopes) })).toEqual([]);
+    expect(await library.finds('leave', { version: 1 }, { key: await tokenFor(['hr'], scopes) })).toEqual(['leave']);
   });
 
   it('does not show a document that was deleted since', async () => {

@@ -179,7 +179,7 @@ function expectToKeepPromises(parsed: ParsedDocument, seed: number): void {
     expect(headings.every((block, at) => at === 0 || block.level! > headings[at - 1]!.level!)).toBe(true);
     const block = inside[0]!;
     if (trimmedStart(parsed.text, block.start) < one.start) expectBreak(parsed.text, block, one.start, sizes.maxChars);
-    else if (block.kind !== 'heading') expectNoRoomBefore(parsed, chunks[index - 1], one, sizes.targetChars);
+    else if (block.kind !== 'heading') expectNoRoomBefore(parsed, chunks, index, sizes.targetChars);
   }
   expect(parsed.text.slice(end).trim()).toBe('');
 }
@@ -210,9 +210,14 @@ function expectBreak(text: string, block: Block, at: number, max: number): void 
   if (cut.start !== at) expect(cut.length).toBeGreaterThan(max);
 }
 
-/** Neighbours of one section and page that fit together are together. */
-function expectNoRoomBefore(parsed: ParsedDocument, before: Passage | undefined, one: Passage, target: number): void {
-  if (!before || before.page !== one.page) return;
+/** Neighbours of one section and page that fit together are together, unless there is so much that it is cut in stretches. */
+function expectNoRoomBefore(parsed: ParsedDocument, chunks: Passage[], index: number, target: number): void {
+  const one = chunks[index]!;
+  const together = chunks.filter(
+    ({ page, section }) => page === one.page && JSON.stringify(section) === JSON.stringify(one.section),
+  );
+  const before = chunks[index - 1];
+  if (!before || before.page !== one.page || together.at(-1)!.end - together[0]!.start >= 4 * target) return;
   const first = parsed.blocks.find((block) => block.start <= one.start && one.start < block.end)!;
   expect(first.end - before.start).toBeGreaterThan(target);
 }

@@ -2,6 +2,8 @@ import type { Tiktoken, TiktokenBPE } from 'js-tiktoken/lite';
 
 /** How a model cuts text into what it reads. */
 export interface Tokens {
+  /** Whether it is the model's own way, and no guess at it. */
+  readonly exact: boolean;
   /** How many there are; of a text in parts the sum is the same or a little more. */
   count(text: string): number;
   /** @returns how many UTF-16 code units of a text are `limit` tokens or less together; one at least, unless it is empty */
@@ -20,6 +22,7 @@ export const fits = ({ tokens, maxTokens }: Reading, text: string): boolean =>
 
 /** For a model without tokens of its own: one is four characters, as in English. */
 export const quarters: Tokens = {
+  exact: false,
   count: (text) => text.length / 4,
   reach: (_text, limit) => Math.max(1, Math.floor(limit * 4)),
 };
@@ -29,7 +32,7 @@ export const quarters: Tokens = {
 const estimatedUnit = /[A-Z]?[a-z]+|[A-Z]+|\d+|[\p{L}\p{M}]+|\s+|[^]/gu;
 const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u;
 
-export const estimated: Tokens = byUnits(estimatedUnit, (unit) => {
+export const estimated: Tokens = byUnits(false, estimatedUnit, (unit) => {
   const { length } = unit;
   if (/^[A-Z]?[a-z]/.test(unit)) return Math.ceil(length / 6);
   if (/^[A-Z\d]/.test(unit)) return Math.ceil(length / 3);
@@ -66,7 +69,7 @@ const mostKnown = 100_000;
  */
 function exact(encoder: Tiktoken, { pat_str: pattern }: TiktokenBPE): Tokens {
   const known = new Map<string, number>();
-  return byUnits(new RegExp(pattern, 'gu'), (unit) => {
+  return byUnits(true, new RegExp(pattern, 'gu'), (unit) => {
     let count = known.get(unit);
     if (count === undefined) {
       if (known.size >= mostKnown) known.clear();
@@ -79,7 +82,7 @@ function exact(encoder: Tiktoken, { pat_str: pattern }: TiktokenBPE): Tokens {
 // The encoder's time for a word grows with the square of its length: a long one is counted in parts.
 const longestUnit = 64;
 
-function byUnits(pattern: RegExp, weigh: (unit: string) => number): Tokens {
+function byUnits(isExact: boolean, pattern: RegExp, weigh: (unit: string) => number): Tokens {
   function* units(text: string): Generator<{ at: number; unit: string }> {
     for (const { 0: whole, index } of text.matchAll(pattern)) {
       for (let from = 0; from < whole.length; from += longestUnit) {
@@ -88,6 +91,7 @@ function byUnits(pattern: RegExp, weigh: (unit: string) => number): Tokens {
     }
   }
   return {
+    exact: isExact,
     count(text) {
       let sum = 0;
       for (const { unit } of units(text)) sum += weigh(unit);
