@@ -79,7 +79,6 @@ async function once(client, base, what, chunking) {
   ]);
   const mixed = answers.filter(({ question, version, passages }) => right.get(version)?.[question] !== passages).length;
   const { total, reused, embedded } = done.receipt.chunks;
-  const p95 = (/** @type {number[]} */ list) => quantile(list, 0.95).toFixed(0);
   return [
     what,
     total,
@@ -93,6 +92,9 @@ async function once(client, base, what, chunking) {
     p95(times),
   ];
 }
+
+/** @param {number[]} times */
+const p95 = (times) => quantile(times, 0.95).toFixed(0);
 
 /** @param {import('../samples/demo/client.mjs').Client} client @param {string} path */
 async function settled(client, path) {
@@ -129,9 +131,9 @@ function read(client, base) {
   /** @type {number[]} */
   const times = [];
   let failed = 0;
-  let ended = false;
+  const ending = new AbortController();
   const asking = (async () => {
-    for (let at = 0; !ended; at = (at + 1) % questions.length) {
+    for (let at = 0; !ending.signal.aborted; at = (at + 1) % questions.length) {
       const took = await timed(async () => {
         try {
           const answer = await client.post(`${base}/search`, { query: questions[at] });
@@ -147,7 +149,7 @@ function read(client, base) {
   })();
   return {
     end: async () => {
-      ended = true;
+      ending.abort();
       await asking;
       return { answers, failed, times };
     },
