@@ -1,7 +1,5 @@
-import { Database, type TenantScope, type Transaction } from '../platform/database.js';
-
-// Dropping a partition locks its parent. Whoever holds that is not waited for, since others would wait behind.
-const lockWait = '500ms';
+import type { Indexes } from '../knowledge/indexes.js';
+import type { Database, TenantScope, Transaction } from '../platform/database.js';
 
 const batchSegments = 20;
 
@@ -9,13 +7,17 @@ const batchSegments = 20;
  * Drops the indexes of a base that versions stood in and none does any more that is kept: after a base was built anew,
  * all chunks and vectors of the old build go at once. One that is being built has no version yet and stays.
  * @returns how many
- * @throws Error when somebody holds the table: it is tried again
  */
-export async function dropUnused(database: Database, scope: TenantScope, knowledgeBaseId: string): Promise<number> {
+export async function dropUnused(
+  database: Database,
+  indexes: Indexes,
+  scope: TenantScope,
+  knowledgeBaseId: string,
+): Promise<number> {
   const unused = await database.as(scope, (tx) => unusedIn(tx, knowledgeBaseId));
   for (const id of unused) {
     while ((await database.as(scope, (tx) => removeSegments(tx, id))) === batchSegments);
-    await database.asOwner((tx) => dropPartitions(tx, id));
+    await indexes.dropPartitions(id);
     await database.as(scope, async (tx) => {
       await tx.run('update version set index_id = null where knowledge_base_id = $1 and index_id = $2', [
         knowledgeBaseId,
@@ -43,10 +45,4 @@ function removeSegments(tx: Transaction, indexId: number): Promise<number> {
     `delete from segment where index_id = $1 and no in (select no from segment where index_id = $1 limit ${batchSegments})`,
     [indexId],
   );
-}
-
-async function dropPartitions(tx: Transaction, indexId: number): Promise<void> {
-  const id = Math.trunc(indexId);
-  await tx.run(`set local lock_timeout = '${lockWait}'`);
-  await tx.run(`drop table if exists chunk_${id}, chunk_vector_${id}`);
 }

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
+import { Indexes } from '../knowledge/indexes.js';
 import { walk } from '../knowledge/version-changes.js';
 import { BlobClaims } from '../platform/blob-claims.js';
 import { boundary } from '../platform/boundary.js';
@@ -33,6 +34,7 @@ const kept = (where: string) =>
 export class Retention {
   constructor(
     private readonly database: Database,
+    private readonly indexes: Indexes,
     private readonly claims: BlobClaims,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -59,7 +61,7 @@ export class Retention {
     const began = performance.now();
     const retired = await this.retire(scope, knowledgeBaseId);
     await boundary('retention.retired', knowledgeBaseId);
-    const indexes = await dropUnused(this.database, scope, knowledgeBaseId);
+    const indexes = await dropUnused(this.database, this.indexes, scope, knowledgeBaseId);
     const unfreed = await this.unfreed(scope, knowledgeBaseId);
     const revisions = await this.freeAll(scope, knowledgeBaseId, unfreed);
     await this.markFreed(scope, knowledgeBaseId, unfreed);

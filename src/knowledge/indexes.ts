@@ -91,14 +91,16 @@ export class Indexes {
     );
   }
 
-  /**
-   * Takes an index away with everything in it, without a lock that readers of others would wait for. Safe to be repeated
-   * where it was killed: the row goes last.
-   */
+  /** Takes away one that was begun. Safe to be repeated where it was killed: the row goes last. */
   async drop(scope: TenantScope, id: number): Promise<void> {
+    await this.dropPartitions(id);
+    await this.database.as(scope, (tx) => tx.run('delete from knowledge_index where id = $1 and building', [id]));
+  }
+
+  /** All that is stored in an index, without a lock that readers of others would wait for. */
+  async dropPartitions(id: number): Promise<void> {
     this.known.delete(id);
     for (const table of ['chunk', 'chunk_vector']) await this.dropPartition(table, Math.trunc(id));
-    await this.database.as(scope, (tx) => tx.run('delete from knowledge_index where id = $1 and building', [id]));
   }
 
   private async dropPartition(table: string, id: number): Promise<void> {
