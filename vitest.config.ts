@@ -32,6 +32,6 @@ const suite = (name: string, timeout: number) => ({
 export default defineConfig({
   test: {
     projects: [suite('unit', 10_000), suite('contract', 60_000), suite('service', 60_000), suite('faults', 180_000)],
-    maxWorkers: 2,
+    maxWorkers: 3,
   },
 });

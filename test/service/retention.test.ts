@@ -254,8 +254,8 @@ describe('an index that no version stands in any more', () => {
     await edit('d0', 'kept');
     const [old] = await owner<{ id: number }>('select id from knowledge_index where knowledge_base_id = $1', [base()]);
     const [made] = await owner<{ id: number }>(
-      `insert into knowledge_index (tenant_id, knowledge_base_id, fingerprint, embedding_model, dimensions)
-       select tenant_id, knowledge_base_id, 'another', embedding_model, dimensions from knowledge_index where id = $1 returning id`,
+      `insert into knowledge_index (tenant_id, knowledge_base_id, fingerprint, pipeline, embedding_model, dimensions)
+       select tenant_id, knowledge_base_id, 'another', pipeline, embedding_model, dimensions from knowledge_index where id = $1 returning id`,
       [old?.id],
     );
     await service.database().asOwner(async (tx) => {
