@@ -282,7 +282,10 @@ describe('an index that no version stands in any more', () => {
          from version, generate_series(2, 4) n where knowledge_base_id = $1 and number = 1`,
         [base(), made?.id],
       );
-      await tx.run('update knowledge_base set active_version = 4, last_version = 4 where id = $1', [base()]);
+      await tx.run(
+        'update knowledge_base set active_version = 4, last_version = 4, index_id = $2, titles_index = $2 where id = $1',
+        [base(), made?.id],
+      );
     });
     await service.settle();
     expect(await retained()).toEqual([4, 3, 2]);
