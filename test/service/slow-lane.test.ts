@@ -29,8 +29,8 @@ describe('a file that takes long to read', () => {
     const long = (await Promise.all(dense)).map(({ body }) => body.id);
     const short = (await library.upload({ title: 'Short', content: 'The moon pulls the sea.' })).body.id;
     await service.work();
-    await expect.poll(() => isReady(short), { timeout: 20_000 }).toBe(true);
-    for (const id of long) await expect.poll(() => isReady(id), { timeout: 40_000 }).toBe(true);
+    await expect.poll(() => isReady(short), { timeout: 60_000 }).toBe(true);
+    for (const id of long) await expect.poll(() => isReady(id), { timeout: 150_000 }).toBe(true);
     expect((await Promise.all(long.map(laneOf))).map((row) => row?.lane).toSorted()).toEqual(['slow', 'slow']);
     expect((await library.search('when is the tide high at noon')).results[0]?.document.id).toBe(long[0]);
     const told = await service.call('GET', '/v1/events?limit=200');
@@ -42,7 +42,7 @@ describe('a file that takes long to read', () => {
         'document.ready',
       ]);
     }
-  });
+  }, 240_000);
 
   it('holds up no other while it is read there, though there is but one worker', async () => {
     const alone = await startService({ env: { PARSER_PATIENCE_MS: '100', HEAVY_CONCURRENCY: '1' } });
@@ -50,20 +50,20 @@ describe('a file that takes long to read', () => {
       const theirs = await openLibrary(alone);
       await alone.work();
       const long = (await theirs.upload({ title: 'Long', content: tides('noon').repeat(3) })).body.id;
-      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 20_000 }).toBe('parsing');
+      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 60_000 }).toBe('parsing');
       const short = (await theirs.upload({ title: 'Short', content: 'The moon pulls the sea.' })).body.id;
-      await expect.poll(async () => (await theirs.get(short)).status, { timeout: 20_000 }).toBe('ready');
+      await expect.poll(async () => (await theirs.get(short)).status, { timeout: 60_000 }).toBe('ready');
       expect((await theirs.get(long)).status).toBe('parsing');
-      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 60_000 }).toBe('ready');
+      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 150_000 }).toBe('ready');
     } finally {
       await alone.stop();
     }
-  });
+  }, 240_000);
 
   it('that makes more passages than are accepted fails by name', async () => {
     const content = Array.from({ length: 600 }, (_, at) => `# Part ${at}\n\nWords of part ${at}.`).join('\n\n');
     const { body } = await library.upload({ title: 'Parts', content });
     const failed = { status: 'failed', error: { code: 'chunk_limit' } };
-    await expect.poll(() => library.get(body.id), { timeout: 20_000 }).toMatchObject(failed);
+    await expect.poll(() => library.get(body.id), { timeout: 50_000 }).toMatchObject(failed);
   });
 });
