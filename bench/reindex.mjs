@@ -94,7 +94,9 @@ async function once(client, base, what, chunking) {
 }
 
 /** @param {number[]} times */
-const p95 = (times) => quantile(times, 0.95).toFixed(0);
+function p95(times) {
+  return quantile(times, 0.95).toFixed(0);
+}
 
 /** @param {import('../samples/demo/client.mjs').Client} client @param {string} path */
 async function settled(client, path) {
@@ -157,7 +159,9 @@ function read(client, base) {
 }
 
 /** @param {{ results: { revision: string, start: number, end: number }[] }} answer */
-const placesOf = ({ results }) => results.map(({ revision, start, end }) => `${revision} ${start}-${end}`).join('\n');
+function placesOf({ results }) {
+  return results.map(({ revision, start, end }) => `${revision} ${start}-${end}`).join('\n');
+}
 
 /** @param {number} count */
 async function firstFilings(count) {
