@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Gate, gateOf, type GateWish, type RollbackRule } from '../knowledge/gate.js';
-import { lockBase } from '../knowledge/next-version.js';
-import { moveTo } from '../knowledge/versions.js';
+import { lockBase, moveTo } from '../knowledge/next-version.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { Sweep } from '../platform/jobs/handlers.js';
 import { LOGGER, type Logger } from '../platform/logger.js';

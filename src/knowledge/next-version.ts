@@ -79,23 +79,45 @@ export async function makeVersion(
 export async function activateVersion(
   tx: Transaction,
   scope: TenantScope,
-  { id, active_version: previous }: Pick<LockedBase, 'id' | 'active_version'>,
+  base: Pick<LockedBase, 'id' | 'active_version'>,
   number: number,
 ): Promise<void> {
+  const { id } = base;
+  await moveTo(tx, scope, base, number);
+  const row = await tx.row<{ cause: Cause }>('select cause from version where knowledge_base_id = $1 and number = $2', [
+    id,
+    number,
+  ]);
+  await settle(tx, scope, id, number, await changesOf(tx, id, number));
+  if (row?.cause.reindexId !== undefined) await completeReindex(tx, scope, readId('rix', row.cause.reindexId), number);
+  if (row?.cause.syncId !== undefined) await completeSync(tx, scope, readId('sync', row.cause.syncId), number);
+}
+
+/**
+ * In the caller's transaction: this version answers from its commit on, and nothing else changes.
+ * @param because what the event tells beside the two versions
+ * @returns its number
+ */
+export async function moveTo(
+  tx: Transaction,
+  scope: TenantScope,
+  { id, active_version: previous }: Pick<LockedBase, 'id' | 'active_version'>,
+  number: number,
+  { requestId = null, because = {} }: { requestId?: string | null; because?: Record<string, unknown> } = {},
+): Promise<number> {
   await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [id, previous]);
-  const row = await tx.row<{ cause: Cause }>(
-    `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2 returning cause`,
+  await tx.run(
+    `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2`,
     [id, number],
   );
   await pointTo(tx, id, number);
   await record(tx, scope, {
-    type: 'index.version.activated',
+    type: number < previous ? 'index.version.rolled_back' : 'index.version.activated',
     subjectId: id,
-    data: { knowledgeBaseId: showId('kb', id), version: number, previous },
+    requestId,
+    data: { knowledgeBaseId: showId('kb', id), version: number, previous, ...because },
   });
-  await settle(tx, scope, id, number, await changesOf(tx, id, number));
-  if (row?.cause.reindexId !== undefined) await completeReindex(tx, scope, readId('rix', row.cause.reindexId), number);
-  if (row?.cause.syncId !== undefined) await completeSync(tx, scope, readId('sync', row.cause.syncId), number);
+  return number;
 }
 
 /**

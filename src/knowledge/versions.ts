@@ -6,9 +6,8 @@ import { Database, type TenantScope, type Transaction } from '../platform/databa
 import { page, type PageQuery, startBelow } from '../platform/http/pages.js';
 import { readId, showId } from '../platform/ids.js';
 import type { GateReport } from './gate.js';
-import { pointTo } from './indexes.js';
 import { openBase } from './knowledge-bases.js';
-import { activateVersion, type Cause, lockBase, type LockedBase, makeVersion } from './next-version.js';
+import { activateVersion, type Cause, lockBase, type LockedBase, makeVersion, moveTo } from './next-version.js';
 import { blockReindex, takeUpReindex } from './reindexes.js';
 import { blockSync } from './syncs.js';
 import { changesOf, documentsBetween, type VersionChange } from './version-changes.js';
@@ -171,33 +170,6 @@ function read(tx: Transaction, baseId: string, number: number): Promise<VersionR
     baseId,
     number,
   ]);
-}
-
-/**
- * In the caller's transaction: a version that has answered before answers again.
- * @param because what the event tells beside the two versions
- * @returns its number
- */
-export async function moveTo(
-  tx: Transaction,
-  scope: TenantScope,
-  { id, active_version: previous }: LockedBase,
-  number: number,
-  { requestId = null, because = {} }: { requestId?: string | null; because?: Record<string, unknown> },
-): Promise<number> {
-  await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [id, previous]);
-  await tx.run(
-    `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2`,
-    [id, number],
-  );
-  await pointTo(tx, id, number);
-  await record(tx, scope, {
-    type: number < previous ? 'index.version.rolled_back' : 'index.version.activated',
-    subjectId: id,
-    requestId,
-    data: { knowledgeBaseId: showId('kb', id), version: number, previous, ...because },
-  });
-  return number;
 }
 
 /**
