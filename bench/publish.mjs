@@ -1,5 +1,6 @@
 // What publishing and going back cost, and whether that follows from how much changes or from how much there is: a sync that
-// edits 1,000 passages (a tenth of them where there are fewer than 10,000), committed and rolled back, in a base that grows.
+// edits 1,000 passages (a tenth of them where there are fewer than 10,000), committed and rolled back, in a base that grows;
+// and how long one document takes to come and to go in it.
 // Use: npm run bench -- publish [--sizes 1000,10000,100000] [--rounds 5]
 import { parseArgs } from 'node:util';
 import { logLogChart } from './chart.mjs';
@@ -17,6 +18,16 @@ const { values } = parseArgs({
 });
 const most = 1000;
 const ms = (/** @type {number} */ time) => time.toFixed(0);
+/** @type {Record<string, string>} */
+const names = {
+  publish: 'publish',
+  back: 'roll back',
+  forward: 'activate again',
+  alone: 'one upload, staged to served',
+  deleted: 'delete one document: answered',
+  gone: 'the same: nothing of it is left',
+  storage: 'storage report',
+};
 const stage = await openStage();
 const { owner, base } = stage;
 try {
@@ -32,21 +43,14 @@ try {
     const point = {
       passages: stage.passages(),
       changed: Math.round(edited * perDocument),
-      publish: quantile(
-        rounds.map(({ publish }) => publish),
-        0.5,
-      ),
-      back: quantile(
-        rounds.map(({ back }) => back),
-        0.5,
-      ),
-      forward: quantile(
-        rounds.map(({ forward }) => forward),
-        0.5,
-      ),
-      alone: quantile(
-        rounds.map(({ alone }) => alone),
-        0.5,
+      ...Object.fromEntries(
+        Object.keys(names).map((what) => [
+          what,
+          quantile(
+            rounds.map((round) => round[what]),
+            0.5,
+          ),
+        ]),
       ),
       asked: rounds.reduce((sum, { asked }) => sum + asked, 0),
       failed: rounds.reduce((sum, { failed }) => sum + failed, 0),
@@ -58,12 +62,6 @@ try {
   }
   const lane = stage.lane === 'embedded' ? 'embedded' : 'native';
   const title = `Publishing and going back, ${stage.lane}`;
-  const names = {
-    publish: 'publish',
-    back: 'roll back',
-    forward: 'activate again',
-    alone: 'one upload, staged to served',
-  };
   const report = {
     title,
     notes: [`from the call to its effect, p50 of ${values.rounds}, in ms; a publish also waits for its turn, 100 ms`],
@@ -103,7 +101,12 @@ try {
   await stage.stop();
 }
 
-/** A sync of so many edited documents, committed, rolled back, and activated again. @param {number} edited @param {number} round */
+/**
+ * A sync of so many edited documents, committed, rolled back, and activated again.
+ * @param {number} edited
+ * @param {number} round
+ * @returns {Promise<Record<string, number>>}
+ */
 async function once(edited, round) {
   const { id } = await owner.post(`${base}/syncs`, {});
   const first = (round * edited) % Math.max(1, stage.documents() - edited);
@@ -126,7 +129,8 @@ async function once(edited, round) {
   const back = await timed(() => owner.post(`${base}/versions/${was}/activate`, {}));
   const forward = await timed(() => owner.post(`${base}/versions/${version}/activate`, {}));
   const { asked, failed } = await reader.stop();
-  return { publish, back, forward, alone: await single(round), asked, failed };
+  const storage = await timed(() => owner.get(`${base}/storage`));
+  return { publish, back, forward, alone: await single(round), ...(await going(round)), storage, asked, failed };
 }
 
 /** Searches, one after the other, while versions change. */
@@ -161,6 +165,17 @@ async function single(round) {
     if (status === 'ready') return Number.isNaN(staged) ? 0 : performance.now() - staged;
     await pause(2);
   }
+}
+
+/** How long a document takes to go: until the call answers, and until its receipt says that nothing is left. @param {number} round */
+async function going(round) {
+  const { id } = await owner.post(`${base}/documents`, { ...stage.document(1), externalId: `going ${round}` });
+  while ((await owner.get(`${base}/documents/${id}`)).status !== 'ready') await pause(20);
+  const deleted = await timed(() => owner.delete(`${base}/documents/${id}`));
+  const left = await timed(async () => {
+    while ((await owner.get(`${base}/deletions/${id}`)).status !== 'completed') await pause(20);
+  });
+  return { deleted, gone: deleted + left };
 }
 
 async function allStaged() {

@@ -93,6 +93,14 @@ class Reader {
     });
   }
 
+  /** The names in a value, at least one; none of them twice. */
+  names(name: string, value: string): [string, ...string[]] {
+    const [first, ...others] = value.split(',').map((part) => part.trim());
+    const all: [string, ...string[]] = [first ?? '', ...others];
+    if (!all.includes('') && new Set(all).size === all.length) return all;
+    return this.refuse(name, 'holds an empty name, or one of them twice', all);
+  }
+
   /**
    * A model behind HTTP: its address and name are given together or not at all.
    * @param more what only this kind has; `nameless`: the server has but one model, which need not be named
@@ -173,6 +181,23 @@ function parserSettings(reader: Reader) {
   };
 }
 
+/** The embedding models behind one address: new bases are built with the first, and what others were built with still answers. */
+function embeddingSettings(reader: Reader) {
+  const server = reader.remoteModel(
+    'EMBEDDING',
+    { concurrency: 8 },
+    {
+      queryTimeoutMs: reader.integer('EMBEDDING_QUERY_TIMEOUT_MS', 2500, 100, 60_000),
+      retryMs: reader.integer('EMBEDDING_RETRY_MS', 60_000, 0, 600_000),
+      // 0: as its name says, or what most models take.
+      maxTokens: reader.integer('EMBEDDING_MAX_TOKENS', 0, 0, 1_000_000),
+    },
+  );
+  if (!server) return null;
+  const { model, ...settings } = server;
+  return { ...settings, models: reader.names('EMBEDDING_MODEL', model) };
+}
+
 /** Every setting of the service, with its default. The README's table is this function in words. */
 function read(reader: Reader) {
   const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']) ?? null;
@@ -200,16 +225,7 @@ function read(reader: Reader) {
     redisPrefix: reader.text('REDIS_PREFIX') ?? 'lectern',
     s3: reader.s3(),
     outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
-    embedding: reader.remoteModel(
-      'EMBEDDING',
-      { concurrency: 8 },
-      {
-        queryTimeoutMs: reader.integer('EMBEDDING_QUERY_TIMEOUT_MS', 2500, 100, 60_000),
-        retryMs: reader.integer('EMBEDDING_RETRY_MS', 60_000, 0, 600_000),
-        // 0: as its name says, or what most models take.
-        maxTokens: reader.integer('EMBEDDING_MAX_TOKENS', 0, 0, 1_000_000),
-      },
-    ),
+    embedding: embeddingSettings(reader),
     chat: reader.remoteModel(
       'CHAT',
       { concurrency: 32 },

@@ -90,10 +90,13 @@ export class IndexBuilding {
   }
 
   private modelOf({ pipeline }: HeldReindex): EmbeddingModel {
-    const { model: name } = pipeline.embedding;
-    const model = this.embedder.find(name);
+    const model = this.embedder.find(pipeline.embedding);
     if (model) return model;
-    throw new PermanentFailure('model_unavailable', `The model ${name} is not configured here.`, true);
+    throw new PermanentFailure(
+      'model_unavailable',
+      `The model ${pipeline.embedding.model} is not configured here.`,
+      true,
+    );
   }
 
   private async begin(reindex: HeldReindex, model: EmbeddingModel): Promise<number> {

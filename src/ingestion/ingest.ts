@@ -134,10 +134,9 @@ export class Ingestion {
   }
 
   private modelOf({ pipeline }: LeasedRevision): EmbeddingModel {
-    const { model: name } = pipeline.embedding;
-    const model = this.embedder.find(name);
+    const model = this.embedder.find(pipeline.embedding);
     if (model) return model;
-    const sentence = `This knowledge base is built with ${name}, which is not configured here.`;
+    const sentence = `This knowledge base is built with ${pipeline.embedding.model}, which is not configured here.`;
     throw new PermanentFailure('model_unavailable', sentence, true);
   }
 

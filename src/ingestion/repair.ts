@@ -101,7 +101,7 @@ export class Repair {
       ),
     );
     if (!index || index.fingerprint !== fingerprint(revision.pipeline, index.dimensions)) return null;
-    return this.embedder.find(revision.pipeline.embedding.model);
+    return this.embedder.find(revision.pipeline.embedding);
   }
 
   /** Shown where the rest of it is. When nothing of it was left, it is published anew. */

@@ -7,8 +7,8 @@ import { type Page, type PageQuery, page, startBelow } from '../platform/http/pa
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
 import { type Gate, gateOf, type GateWish } from './gate.js';
-import { type ChunkWish, defaultChunking, type Pipeline } from './pipeline.js';
-import { pipelineOf, showPipeline } from './pipeline-wish.js';
+import { defaultChunking, type Pipeline } from './pipeline.js';
+import { configured, pipelineOf, type PipelineWish, showPipeline } from './pipeline-wish.js';
 
 export interface KnowledgeBase {
   id: string;
@@ -72,17 +72,18 @@ export class KnowledgeBases {
   /**
    * @param wish `language`: a code, or `auto`
    * @throws ApiError already_exists when the tenant has a base of this name, validation_failed for sizes in two units,
-   * unprocessable for a language nobody knows
+   * unprocessable for a language nobody knows or a model that is not configured
    */
-  async create(principal: Principal, wish: { name: string; chunking?: ChunkWish; language?: string }) {
+  async create(principal: Principal, { name, ...wish }: PipelineWish & { name: string }) {
     const usual = { chunking: defaultChunking, embedding: { model: this.embedder.preferred.name } };
     const pipeline = pipelineOf(wish, usual);
+    configured(this.embedder, pipeline);
     const id = newId();
     const made = await this.database.as(principal, async (tx) => {
       const count = await tx.run(
         `insert into knowledge_base (id, tenant_id, name, pipeline) values ($1, $2, $3, $4)
          on conflict (tenant_id, name) where deleted_at is null do nothing`,
-        [id, principal.tenantId, wish.name, JSON.stringify(pipeline)],
+        [id, principal.tenantId, name, JSON.stringify(pipeline)],
       );
       if (count === 0) throw new ApiError('already_exists', 'A knowledge base of this name is already there.');
       await tx.run(

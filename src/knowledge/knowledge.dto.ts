@@ -32,9 +32,25 @@ export class ChunkingDto {
   maxChars?: number;
 }
 
+export class EmbeddingDto {
+  @TextField({ optional: true, max: 200, description: 'A model that this service is configured for.' })
+  model?: string;
+
+  @IntegerField({
+    optional: true,
+    min: 1,
+    max: 4000,
+    description: 'Numbers a vector, of a model that can be asked for fewer than its own.',
+  })
+  dimensions?: number;
+}
+
 export class PipelineDto {
   @NestedField(() => ChunkingDto, { optional: true })
   chunking?: ChunkingDto;
+
+  @NestedField(() => EmbeddingDto, { optional: true })
+  embedding?: EmbeddingDto;
 
   @TextField({
     optional: true,
@@ -45,19 +61,9 @@ export class PipelineDto {
   language?: string;
 }
 
-export class EmbeddingDto {
-  @TextField({ optional: true, max: 200, description: 'A model that this service is configured for.' })
-  model?: string;
-}
-
-export class NewPipelineDto extends PipelineDto {
-  @NestedField(() => EmbeddingDto, { optional: true })
-  embedding?: EmbeddingDto;
-}
-
 export class ReindexDto {
-  @NestedField(() => NewPipelineDto, { optional: true, description: 'What is absent stays as it is.' })
-  pipeline = new NewPipelineDto();
+  @NestedField(() => PipelineDto, { optional: true, description: 'What is absent stays as it is.' })
+  pipeline = new PipelineDto();
 }
 
 export class CreateKnowledgeBaseDto {

@@ -1,4 +1,5 @@
 import { ApiError, invalidField } from '../errors.js';
+import type { Embedder, EmbeddingModel, EmbeddingWish } from '../platform/models/embedder.js';
 import { chunkSizes, type ChunkWish, isLanguage, type Pipeline } from './pipeline.js';
 
 /** Told of each document by its text. */
@@ -9,7 +10,8 @@ export interface PipelineWish {
   chunking?: ChunkWish;
   /** An ISO 639-1 code, or `auto`. */
   language?: string;
-  embedding?: { model?: string };
+  /** A model by its name has vectors of its own size, unless that is said too. */
+  embedding?: Partial<EmbeddingWish>;
 }
 
 /**
@@ -23,9 +25,26 @@ export function pipelineOf(wish: PipelineWish, before: Pipeline): Pipeline {
   if (!chunking) throw invalidField('pipeline.chunking', 'gives sizes in tokens or in characters, not in both');
   return {
     chunking,
-    embedding: { model: wish.embedding?.model ?? before.embedding.model },
+    embedding: embeddingOf(wish.embedding ?? {}, before.embedding),
     ...(language === automatic ? {} : { language }),
   };
+}
+
+function embeddingOf({ model, dimensions }: Partial<EmbeddingWish>, before: EmbeddingWish): EmbeddingWish {
+  return { ...(model === undefined ? before : { model }), ...(dimensions === undefined ? {} : { dimensions }) };
+}
+
+/**
+ * The model that a pipeline asks for.
+ * @throws ApiError unprocessable when this process has none of that name, or none with so many numbers
+ */
+export function configured(embedder: Embedder, { embedding }: Pipeline): EmbeddingModel {
+  const found = embedder.find(embedding);
+  if (found) return found;
+  const { model, dimensions } = embedding;
+  const field = 'pipeline.embedding.model';
+  const message = `names ${model}${dimensions === undefined ? '' : ` with ${dimensions} dimensions`}, which is not configured here`;
+  throw new ApiError('unprocessable', `${field} ${message}.`, [{ field, message }]);
 }
 
 export const showPipeline = (pipeline: Pipeline) => ({ ...pipeline, language: pipeline.language ?? automatic });

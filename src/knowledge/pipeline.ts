@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { EmbeddingWish } from '../platform/models/embedder.js';
 
 /**
  * Chunks grow up to the target, and none is larger than the maximum: in tokens of the base's embedding model, or in UTF-16
@@ -9,7 +10,8 @@ export type ChunkSizes = { targetTokens: number; maxTokens: number } | { targetC
 /** How a base turns text into chunks and vectors. Another pipeline means another index. */
 export interface Pipeline {
   chunking: ChunkSizes;
-  embedding: { model: string };
+  /** `dimensions` absent: as many numbers a vector as the model gives. */
+  embedding: EmbeddingWish;
   /** What all documents are in, as an ISO 639-1 code. Absent: told of each by its text. */
   language?: string;
 }

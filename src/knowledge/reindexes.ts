@@ -8,7 +8,7 @@ import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
 import { openBase } from './knowledge-bases.js';
 import { fingerprint, type Pipeline } from './pipeline.js';
-import { pipelineOf, type PipelineWish, showPipeline } from './pipeline-wish.js';
+import { configured, pipelineOf, type PipelineWish, showPipeline } from './pipeline-wish.js';
 
 /** `judging`: it is built, and the gate judges it; `blocked`: the gate has kept it back. */
 export type ReindexStatus = 'running' | 'paused' | 'judging' | 'blocked' | 'completed' | 'failed' | 'cancelled';
@@ -170,14 +170,8 @@ export class Reindexes {
 
   /** The same words may mean something else: a model whose vectors have another size now, or another build of the service. */
   private async differs(before: Pipeline, wanted: Pipeline, print: string | null): Promise<boolean> {
-    const model = this.embedder.find(wanted.embedding.model);
-    if (!model) {
-      const message = `names ${wanted.embedding.model}, which is not configured here`;
-      throw new ApiError('unprocessable', `pipeline.embedding.model ${message}.`, [
-        { field: 'pipeline.embedding.model', message },
-      ]);
-    }
-    if (fingerprint(before, 1) !== fingerprint(wanted, 1)) return true;
+    const model = configured(this.embedder, wanted);
+    if (wish(before) !== wish(wanted)) return true;
     if (print === null) return false;
     const dimensions = await model.dimensions().catch((error: unknown) => {
       throw new ApiError('unavailable', 'The embedding model does not answer right now: try again shortly.', [], {
@@ -187,6 +181,9 @@ export class Reindexes {
     return fingerprint(wanted, dimensions) !== print;
   }
 }
+
+/** The same for pipelines that ask for the same, whatever they get. */
+const wish = (pipeline: Pipeline): string => fingerprint(pipeline, pipeline.embedding.dimensions ?? 0);
 
 async function read(tx: Transaction, baseId: string, id: string, lock: 'for update' | '' = ''): Promise<ReindexRow> {
   const row = await tx.row<ReindexRow>(

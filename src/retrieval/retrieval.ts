@@ -204,20 +204,20 @@ export class Retrieval {
   /** The question's vector where none must be asked for: null when there is none to be had, undefined when one must. */
   private atHand({ model }: Target, { mode, query }: SearchWish): QueryVector | null | undefined {
     if (model === null || mode === 'keyword') return null;
-    const found = this.embedder.find(model.name);
+    const found = this.embedder.find(model.embedding);
     if (!found) return null;
     const vector = found.queryAtHand(query, model.dimensions);
     return vector && queryVector(found, vector);
   }
 
   /** @returns null when the model is down: keyword search then answers alone, and says so */
-  private async embedQuery({ name, dimensions }: IndexModel, query: string): Promise<QueryVector | null> {
-    const model = this.embedder.find(name);
+  private async embedQuery({ embedding, dimensions }: IndexModel, query: string): Promise<QueryVector | null> {
+    const model = this.embedder.find(embedding);
     if (!model) return null;
     try {
       return queryVector(model, await model.embedQuery(query, dimensions));
     } catch (error) {
-      this.logger.warn({ err: error, model: name }, 'the question could not be embedded; searching by keyword');
+      this.logger.warn({ err: error, model: model.name }, 'the question could not be embedded; searching by keyword');
       return null;
     }
   }

@@ -3,11 +3,12 @@ import { notFound } from '../errors.js';
 import { openBase } from '../knowledge/knowledge-bases.js';
 import { nearFrom } from '../knowledge/near-indexes.js';
 import type { Transaction } from '../platform/database.js';
+import type { EmbeddingWish } from '../platform/models/embedder.js';
 import type { RankingTarget } from './permitted.js';
 
-/** The model that an index was built with, and the size of its vectors. */
+/** The vectors that an index was built with, and their size. */
 export interface IndexModel {
-  name: string;
+  embedding: EmbeddingWish;
   dimensions: number;
 }
 
@@ -21,7 +22,7 @@ interface VersionRow {
   number: number;
   status: string;
   index_id: number | null;
-  embedding_model: string | null;
+  embedding: EmbeddingWish | null;
   dimensions: number | null;
   languages: string[] | null;
   near: boolean;
@@ -41,15 +42,15 @@ export async function readTarget(
 ): Promise<Target> {
   const base = await openBase(tx, principal, shownBase);
   const row = await tx.row<VersionRow>(
-    `select v.number, v.status, v.index_id, i.embedding_model, i.dimensions, i.languages, i.near_since is not null as near
+    `select v.number, v.status, v.index_id, i.pipeline->'embedding' as embedding, i.dimensions, i.languages, i.near_since is not null as near
      from version v left join knowledge_index i on i.id = v.index_id
      where v.knowledge_base_id = $1 and v.number = $2`,
     [base.id, wanted.version ?? base.activeVersion],
   );
   const there = ['active', 'ready', ...(wanted.judging ? ['building'] : [])];
   if (!row || !there.includes(row.status)) throw notFound();
-  const { embedding_model: name, dimensions } = row;
-  const model = name === null || dimensions === null ? null : { name, dimensions };
+  const { embedding, dimensions } = row;
+  const model = embedding && dimensions !== null ? { embedding, dimensions } : null;
   return {
     knowledgeBaseId: base.id,
     indexId: row.index_id,

@@ -57,12 +57,12 @@ async function light({ at, passes = [1], afterMs, batch }: Death, round: number)
   if (at) await bench.service.arm({ at, pass: passes[round % passes.length] ?? 1, afterMs });
   const { answer } = bench.embeddings;
   if (batch)
-    bench.embeddings.answer = (texts) => {
+    bench.embeddings.answer = (texts, asked) => {
       if (bench.batches() === batch) {
         bench.embeddings.answer = answer;
         bench.service.strike();
       }
-      return answer(texts);
+      return answer(texts, asked);
     };
 }
 

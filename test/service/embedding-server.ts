@@ -13,7 +13,13 @@ export type Reply =
   | 'hang'
   | 'reset';
 
-export type Vectors = (texts: string[]) => Reply;
+/** Who is asked, and for how many numbers where that was said. */
+export interface Asked {
+  model: string;
+  dimensions?: number;
+}
+
+export type Vectors = (texts: string[], asked: Asked) => Reply;
 
 // Words on one line mean the same to this model: what no keyword search can know.
 const meanings = [/leave|holiday|vacation/i, /train|railway|plane|travel/i, /salary|wage|pay/i];
@@ -35,12 +41,12 @@ export async function startEmbeddingServer(answer: Vectors = byMeaning) {
     let body = '';
     request.on('data', (part: Buffer) => (body += part.toString()));
     request.on('end', () => {
-      const { input, model: name } = JSON.parse(body) as { input: string | string[]; model: string };
+      const { input, ...wish } = JSON.parse(body) as Asked & { input: string | string[] };
       const texts = [input].flat();
       asked.push(texts);
       model.busiest = Math.max(model.busiest, ++busy);
       response.once('close', () => busy--);
-      const reply = model.answer(texts);
+      const reply = model.answer(texts, wish);
       if (reply === 'hang') return;
       if (reply === 'reset') return void request.socket.resetAndDestroy();
       if ('status' in reply) {
@@ -60,7 +66,9 @@ export async function startEmbeddingServer(answer: Vectors = byMeaning) {
         ? reply.map((embedding, index) => ({ object: 'embedding', index, embedding }))
         : reply.data;
       response.writeHead(200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ object: 'list', model: name, data, usage: { prompt_tokens: 1, total_tokens: 1 } }));
+      response.end(
+        JSON.stringify({ object: 'list', model: wish.model, data, usage: { prompt_tokens: 1, total_tokens: 1 } }),
+      );
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

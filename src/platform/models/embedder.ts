@@ -33,25 +33,27 @@ export interface EmbeddingModel {
   queryAtHand(text: string, dimensions: number): number[] | undefined;
 }
 
+/** Which vectors are asked for: a model's own, or cut to so many numbers where the model can do that. */
+export interface EmbeddingWish {
+  model: string;
+  dimensions?: number;
+}
+
 type EmbeddingSettings = NonNullable<Config['embedding']>;
 
-/** The models this process can embed with: the built-in one always, the configured one when there is one. */
+/** The models this process can embed with: the built-in one always, the configured ones where there are any. */
 @Injectable()
 export class Embedder {
-  private readonly models: EmbeddingModel[];
-  private readonly provider: Provider | null;
-
-  constructor(@Inject(CONFIG) { embedding }: Config) {
-    const builtIn = new CheckedModel(LexicalEmbeddings.model, new LexicalEmbeddings());
-    this.provider = embedding && new Provider(embedding.concurrency);
-    this.models = embedding && this.provider ? [remoteModel(embedding, this.provider), builtIn] : [builtIn];
-  }
-
   /** The model that new knowledge bases are made with. */
-  get preferred(): EmbeddingModel {
-    const [first] = this.models;
-    if (!first) throw new Error('there is no embedding model');
-    return first;
+  readonly preferred: EmbeddingModel;
+  private readonly builtIn = new CheckedModel(LexicalEmbeddings.model, new LexicalEmbeddings());
+  private readonly provider: Provider | null;
+  private readonly remote = new Map<string, EmbeddingModel>();
+
+  constructor(@Inject(CONFIG) private readonly config: Pick<Config, 'embedding'>) {
+    const { embedding } = config;
+    this.provider = embedding && new Provider(embedding.concurrency);
+    this.preferred = (embedding && this.find({ model: embedding.models[0] })) ?? this.builtIn;
   }
 
   /** `open`: the configured provider failed so often that it is left alone for a while. */
@@ -61,27 +63,36 @@ export class Embedder {
   }
 
   /** The model an index was built with, or null when this process is not configured for it (any more). */
-  find(name: string): EmbeddingModel | null {
-    return this.models.find((model) => model.name === name) ?? null;
+  find(wish: EmbeddingWish): EmbeddingModel | null {
+    const { model, dimensions } = wish;
+    if (model === this.builtIn.name)
+      return dimensions === undefined || dimensions === LexicalEmbeddings.dimensions ? this.builtIn : null;
+    const { embedding } = this.config;
+    if (!embedding || !this.provider || !embedding.models.includes(model)) return null;
+    const key = `${dimensions ?? 'own'} ${model}`;
+    const found = this.remote.get(key) ?? remoteModel(embedding, wish, this.provider);
+    this.remote.set(key, found);
+    return found;
   }
 }
 
 /** Documents are embedded with patience, questions without. */
-function remoteModel(settings: EmbeddingSettings, provider: Provider): EmbeddingModel {
+function remoteModel(settings: EmbeddingSettings, wish: EmbeddingWish, provider: Provider): EmbeddingModel {
   const { timeoutMs, queryTimeoutMs, retryMs } = settings;
-  return new CheckedModel(settings.model, openAi(settings, timeoutMs), {
-    reading: () => readingOf(settings.model, settings.maxTokens),
+  return new CheckedModel(wish.model, openAi(settings, wish, timeoutMs), {
+    size: wish.dimensions ?? null,
+    reading: () => readingOf(wish.model, settings.maxTokens),
     provider,
-    questions: openAi(settings, Math.min(timeoutMs, queryTimeoutMs)),
+    questions: openAi(settings, wish, Math.min(timeoutMs, queryTimeoutMs)),
     // One call may always be made in full, however short the time for further ones.
     patience: { totalMs: timeoutMs + retryMs, tries: retryMs === 0 ? 1 : 5, pauseMs: 500, longestPauseMs: retryMs },
     haste: { totalMs: queryTimeoutMs, tries: 2, pauseMs: 100, longestPauseMs: 500 },
   });
 }
 
-function openAi({ model, apiKey, baseUrl }: EmbeddingSettings, timeoutMs: number): Embeddings {
+function openAi({ apiKey, baseUrl }: EmbeddingSettings, wish: EmbeddingWish, timeoutMs: number): Embeddings {
   return new OpenAIEmbeddings({
-    model,
+    ...wish,
     apiKey,
     // Tries, time and calls at once are the provider's to count.
     maxRetries: 0,
@@ -97,6 +108,8 @@ function openAi({ model, apiKey, baseUrl }: EmbeddingSettings, timeoutMs: number
 
 /** How a model that is not built in is asked. */
 interface Remote {
+  /** How many numbers it was asked for; null: as many as it gives. */
+  size: number | null;
   reading: () => Promise<Reading>;
   provider: Provider;
   questions: Embeddings;
@@ -132,13 +145,15 @@ class CheckedModel implements EmbeddingModel {
 
   dimensions(): Promise<number> {
     // A failed probe is forgotten, or an outage at the first document would last as long as the process.
-    this.size ??= this.ask(() => this.documents.embedQuery('dimensions')).then(
-      (vector) => vector.length,
-      (error: unknown) => {
+    this.size ??= this.ask(() => this.documents.embedQuery('dimensions'))
+      .then((vector) => {
+        checkSize(vector, this.remote?.size ?? vector.length);
+        return vector.length;
+      })
+      .catch((error: unknown) => {
         this.size = null;
         throw this.permanent(error, ['input', 'answer', 'refused']);
-      },
-    );
+      });
     return this.size;
   }
 
@@ -190,11 +205,7 @@ const questionKey = (text: string, dimensions: number): string => `${dimensions}
  */
 function units(vectors: number[][], dimensions: number): number[][] {
   return vectors.map((vector) => {
-    const size = Array.isArray(vector) ? vector.length : 0;
-    if (size !== dimensions) {
-      const sentence = `The embedding model answered with vectors of ${size} numbers where ${dimensions} are needed.`;
-      throw new PermanentFailure('bad_embedding', sentence, true);
-    }
+    checkSize(vector, dimensions);
     const length = Math.hypot(...vector);
     // Each number is looked at: null, as JSON writes NaN, counts as 0 in a sum.
     if (!vector.every(Number.isFinite) || !Number.isFinite(length) || length === 0) {
@@ -202,4 +213,11 @@ function units(vectors: number[][], dimensions: number): number[][] {
     }
     return vector.map((value) => value / length);
   });
+}
+
+function checkSize(vector: number[], dimensions: number): void {
+  const size = Array.isArray(vector) ? vector.length : 0;
+  if (size === dimensions) return;
+  const sentence = `The embedding model answered with vectors of ${size} numbers where ${dimensions} are needed.`;
+  throw new PermanentFailure('bad_embedding', sentence, true);
 }
