@@ -1,14 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import { escapeLiteral } from 'pg';
-import {
-  DataSource,
-  type EntityManager,
-  type EntityTarget,
-  type ObjectLiteral,
-  type QueryRunner,
-  type Repository,
-} from 'typeorm';
+import { DataSource, type EntityManager, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
 import { giveWay, inForeground, isBackground } from './lane.js';
 
 /** Whose rows a transaction may touch: the tenant's id, a UUID. */
@@ -108,45 +101,37 @@ export class Database {
   }
 
   private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const scoped = async (manager: EntityManager) => {
-      // One round trip: each waits for a busy machine.
-      await manager.query(
-        `select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('lock_timeout', $3, true)`,
-        [role, tenantId, lockWait],
-      );
-      return work(new Transaction(manager));
-    };
-    return inLane(() => again.execute(() => this.dataSource.transaction(scoped)));
+    const begin = `begin; ${actAs(role, tenantId)}, set_config('lock_timeout', '${lockWait}', true)`;
+    return inLane(() => again.execute(() => this.within(begin, work)));
   }
 
   private reading<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return inLane(async () => {
-      const runner = this.dataSource.createQueryRunner();
-      try {
-        // One round trip where TypeORM's own transaction takes three: a search asks a handful of short questions.
-        await runner.query(`begin isolation level repeatable read, read only;
-          select set_config('role', ${escapeLiteral(role)}, true), set_config('app.tenant_id', ${escapeLiteral(tenantId)}, true)`);
-        const result = await work(new Transaction(runner.manager));
-        await end(runner, 'commit');
-        return result;
-      } catch (error) {
-        await end(runner, 'rollback');
-        throw error;
-      }
-    });
+    const begin = `begin isolation level repeatable read, read only; ${actAs(role, tenantId)}`;
+    return inLane(() => this.within(begin, work));
+  }
+
+  /** One transaction. It is begun in one round trip, where TypeORM's own takes two more: each waits for a busy machine. */
+  private async within<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      await runner.query(begin);
+      // What a repository saves would otherwise be committed on its own, and all that came before it.
+      Object.assign(runner, { isTransactionActive: true });
+      const result = await work(new Transaction(runner.manager));
+      await runner.query('commit');
+      return result;
+    } catch (error) {
+      // A connection that is gone took its transaction with it.
+      await runner.query('rollback').catch(() => undefined);
+      throw error;
+    } finally {
+      await runner.release();
+    }
   }
 }
 
-/** Ends a reading transaction and gives its connection back; a connection that is gone took its transaction with it. */
-async function end(runner: QueryRunner, how: 'commit' | 'rollback'): Promise<void> {
-  try {
-    await runner.query(how);
-  } catch {
-    // Nothing was written.
-  } finally {
-    await runner.release();
-  }
-}
+const actAs = (role: string, tenantId: string): string =>
+  `select set_config('role', ${escapeLiteral(role)}, true), set_config('app.tenant_id', ${escapeLiteral(tenantId)}, true)`;
 
 async function inLane<T>(work: () => Promise<T>): Promise<T> {
   if (!isBackground()) return inForeground(work);
