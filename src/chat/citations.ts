@@ -56,7 +56,8 @@ export function dropStatements(answer: string, markers: ReadonlySet<number>): st
 /** Where the statement that ends at `end` begins: after the markers before it, or at its line's start. Markers in a row share one. */
 function statementStart(answer: string, end: number): number {
   const before = answer.slice(0, end).replace(/(\s?\[\d{1,3}\])+$/, '');
-  return Math.max(before.lastIndexOf(']'), before.lastIndexOf('\n')) + 1;
+  const last = [...before.matchAll(marker)].at(-1);
+  return Math.max(last ? last.index + last[0].length : 0, before.lastIndexOf('\n') + 1);
 }
 
 const oneLine = (text: string): string => text.replaceAll(marker, '').replaceAll(/\s+/g, ' ').trim();

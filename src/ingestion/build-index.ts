@@ -49,6 +49,9 @@ interface Build extends BuildOptions {
   sources: readonly number[];
 }
 
+/** `version`: the one that answered then. */
+type Compared = Differences & { version: number };
+
 /** A second index from stored texts, revision after revision; what is there already is not built again. */
 @Injectable()
 export class IndexBuilding {
@@ -74,18 +77,19 @@ export class IndexBuilding {
     const indexId = await this.begin(reindex, model);
     const work = { ...options, reindex, model, indexId, sources: await this.sources(reindex, indexId) };
     const refused = new Set<string>();
-    for (;;) {
-      const { rows } = await this.compare(work);
-      const left = rows.filter(({ revisionId }) => !refused.has(revisionId));
-      if (left.length === 0) {
-        const end = await this.finish(work);
-        if (end !== 'more') return end === 'done';
-      }
-      for (const difference of left) {
+    for (let prepared = false; ;) {
+      const compared = await this.compare(work, refused);
+      for (const difference of compared.rows) {
         if (!(await options.mayGoOn())) return false;
         await this.mend(work, difference, refused);
       }
-      if (left.length === 0 && !(await options.mayGoOn())) return false;
+      if (compared.rows.length > 0) continue;
+      if (prepared) {
+        const end = await this.finish(work, compared);
+        if (end !== 'more') return end === 'done';
+        if (!(await options.mayGoOn())) return false;
+      } else await this.prepare(work);
+      prepared = true;
     }
   }
 
@@ -135,10 +139,12 @@ export class IndexBuilding {
   }
 
   /** Says how far it is, too. */
-  private async compare({ reindex, indexId }: Build): Promise<Differences> {
-    const differences = await this.database.snapshot(reindex, async (tx) =>
-      differencesOf(tx, await readBuilds(tx, reindex.knowledgeBaseId, indexId), revisionsPerPass),
-    );
+  private async compare({ reindex, indexId }: Build, refused: ReadonlySet<string>): Promise<Compared> {
+    const differences = await this.database.snapshot(reindex, async (tx) => {
+      const builds = await readBuilds(tx, reindex.knowledgeBaseId, indexId);
+      const found = await differencesOf(tx, builds, { but: [...refused], limit: revisionsPerPass });
+      return { ...found, version: builds.activeVersion };
+    });
     await this.database.as(reindex, async (tx) => {
       await holdReindex(tx, reindex, this.config.workers.leaseSeconds);
       await tx.run('update reindex set total = $2, done = $3 where id = $1', [
@@ -235,19 +241,26 @@ export class IndexBuilding {
     });
   }
 
-  /**
-   * Everything is there: what makes it fast to search is made before anybody searches it.
-   * @returns `wait` while another version is being judged, which nobody knows yet whether to follow; `more` when something
-   * has changed since
-   */
-  private async finish({ reindex, indexId }: Build): Promise<'done' | 'wait' | 'more'> {
+  /** Everything is there: what makes it fast to search is made before anybody searches it. Much may change meanwhile. */
+  private async prepare({ reindex, indexId }: Build): Promise<void> {
     await this.merging.merge(reindex, indexId);
     for (const due of await this.near.due(indexId)) await this.near.build(due);
+  }
+
+  /**
+   * @returns `wait` while another version is being judged, which nobody knows yet whether to follow; `more` when another
+   * one answers since they were compared
+   */
+  private async finish({ reindex }: Build, { version, shown }: Compared): Promise<'done' | 'wait' | 'more'> {
+    await boundary('reindex.compared', reindex.knowledgeBaseId);
     return this.database.as(reindex, async (tx) => {
       const base = await lockBase(tx, reindex.knowledgeBaseId);
       if (!base) throw new Interrupted();
       if (base.waiting) return 'wait';
-      return (await cutOver(tx, reindex, base, reindex.id, reindex.lease)) === null ? 'more' : 'done';
+      if (base.active_version !== version) return 'more';
+      await holdReindex(tx, reindex, this.config.workers.leaseSeconds);
+      await cutOver(tx, base, reindex, shown);
+      return 'done';
     });
   }
 }

@@ -1,3 +1,4 @@
+import type { VersionStats } from '../knowledge/version-changes.js';
 import type { Transaction } from '../platform/database.js';
 
 /**
@@ -16,6 +17,8 @@ export interface Differences {
   /** How many revisions the new index should hold. */
   total: number;
   missing: number;
+  /** What of the active version it holds. */
+  shown: VersionStats;
   rows: Difference[];
 }
 
@@ -31,6 +34,8 @@ export interface Builds {
 interface DifferenceRow {
   total: number;
   missing: number;
+  documents: number;
+  chunks: number;
   kind: Difference['kind'] | null;
   revision_id: string;
   document_id: string;
@@ -40,12 +45,13 @@ interface DifferenceRow {
 /**
  * Compares what the new index holds with what it should: whatever the active version shows, shown from the start, and
  * whatever is staged, hidden. Missing ones come first, so that what they have in common with those that go is still there.
+ * @param but revisions whose differences are not told of
  * @param limit how many rows at most
  */
 export async function differencesOf(
   tx: Transaction,
   { knowledgeBaseId, activeVersion, activeIndex, newIndex }: Builds,
-  limit: number,
+  { but, limit }: { but: readonly string[]; limit: number },
 ): Promise<Differences> {
   // Numbers are written out: only then does the planner leave the other indexes' partitions alone.
   const [from, to, version] = [activeIndex ?? 0, newIndex, activeVersion].map((number) => Math.trunc(number));
@@ -64,15 +70,18 @@ export async function differencesOf(
          case when w.id is null then 'excess' when t.id is null or s.revision_id is null then 'missing'
               when w.active and not t.every then 'shown' when not w.active and t.some then 'hidden' end as kind
        from wanted w full join there t on t.id = w.id left join segment_revision s on s.index_id = ${to} and s.revision_id = w.id)
-     select n.total, n.missing, f.* from
+     select n.*, h.*, f.* from
        (select (select count(*)::int from wanted) as total, (select count(*)::int from differing where kind = 'missing') as missing) n
-       left join (select * from differing where kind is not null
+       cross join (select count(*)::int as documents, coalesce(sum(s.chunks), 0)::int as chunks from wanted w
+                   join segment_revision s on s.index_id = ${to} and s.revision_id = w.id where w.active) h
+       left join (select * from differing where kind is not null and revision_id <> all($2::uuid[])
                   order by kind <> 'missing', not active, revision_id limit ${Math.trunc(limit)}) f on true`,
-    [knowledgeBaseId],
+    [knowledgeBaseId, but],
   );
   return {
     total: rows[0]?.total ?? 0,
     missing: rows[0]?.missing ?? 0,
+    shown: { documents: rows[0]?.documents ?? 0, chunks: rows[0]?.chunks ?? 0 },
     rows: rows.flatMap(({ kind, revision_id: revisionId, document_id: documentId, active }) =>
       kind === null ? [] : [{ kind, revisionId, documentId, active }],
     ),

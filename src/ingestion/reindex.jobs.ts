@@ -111,9 +111,11 @@ export class ReindexJobs implements OnModuleDestroy {
     if (!reindex || this.stop.signal.aborted) return false;
     const lost = new AbortController();
     const beat = setInterval(() => void this.beat(reindex, lost), (this.config.workers.leaseSeconds * 1000) / 3);
-    const until = performance.now() + turnMs;
+    // From the first revision on: to compare two large indexes may take as long as a turn.
+    let until: number | null = null;
     let built = 0;
     const mayGoOn = async () => {
+      until ??= performance.now() + turnMs;
       if (performance.now() > until || this.stop.signal.aborted || (await this.standsBack())) return false;
       this.lastBuilt = performance.now();
       built += 1;
@@ -148,7 +150,7 @@ export class ReindexJobs implements OnModuleDestroy {
       if (!row) return null;
       if (row.tries < maxTries) return { ...scope, id, lease, ...row };
       const sentence = `This was tried ${maxTries} times and something was not to be had each time: resume it later.`;
-      await failReindex(tx, scope, id, new PermanentFailure('gave_up', sentence, true));
+      await failReindex(tx, { ...scope, id, lease }, new PermanentFailure('gave_up', sentence, true));
       return null;
     });
   }
@@ -181,7 +183,7 @@ export class ReindexJobs implements OnModuleDestroy {
     if (error instanceof Interrupted) return this.giveBack(reindex, 0);
     this.logger.warn({ err: error, reindex: reindex.id }, 'an attempt to reindex failed');
     if (error instanceof PermanentFailure) {
-      await this.database.as(reindex, (tx) => failReindex(tx, reindex, reindex.id, error));
+      await this.database.as(reindex, (tx) => failReindex(tx, reindex, error));
     } else if (error instanceof ProviderFailure && error.kind === 'passing') {
       const waitSeconds = error.retryAfterMs === null ? pauseSeconds : error.retryAfterMs / 1000;
       await this.giveBack(reindex, Math.min(waitSeconds, longestPauseSeconds));

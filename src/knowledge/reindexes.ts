@@ -253,16 +253,15 @@ export async function takeUpReindex(tx: Transaction, id: string): Promise<void> 
  */
 export async function failReindex(
   tx: Transaction,
-  scope: TenantScope,
-  id: string,
+  held: Pick<HeldReindex, 'tenantId' | 'id' | 'lease'>,
   { code, message, retryable }: PermanentFailure,
 ): Promise<void> {
   const row = await tx.row<ReindexRow>(
     `update reindex set status = $2, error_code = $3, error_message = $4, lease_token = null,
-       ended_at = case when $2 = 'failed' then now() end where id = $1 and status = 'running' returning ${columns}`,
-    [id, retryable ? 'paused' : 'failed', code, message],
+       ended_at = case when $2 = 'failed' then now() end where id = $1 and lease_token = $5 and status = 'running' returning ${columns}`,
+    [held.id, retryable ? 'paused' : 'failed', code, message, held.lease],
   );
-  if (row) await recordFailed(tx, scope, row, code);
+  if (row) await recordFailed(tx, held, row, code);
 }
 
 async function recordFailed(

@@ -12,7 +12,7 @@ export interface VersionReceipt {
 /**
  * Of the chunks that a version shows anew (`total`), how many needed a new vector; and how many that its parent showed
  * have no counterpart. Counted in the index: what a revision's receipt calls removed was so when it was staged. What a
- * revision cost is said by the first version that shows it, and not again when it comes back.
+ * revision cost is said by the first version that answered with it, and not again when it comes back.
  */
 export async function receiptOf(
   tx: Transaction,
@@ -24,8 +24,8 @@ export async function receiptOf(
     `with change as (select * from unnest($3::uuid[], $4::uuid[], $5::uuid[]) as c (document_id, before, after)),
        paid as (
          select r.receipt from change c join revision r on r.id = c.after
-         where not exists (select from version_change v
-           where v.knowledge_base_id = $1 and v.document_id = c.document_id and v.after = c.after))
+         where not exists (select from version_change v join version s on s.knowledge_base_id = $1 and s.number = v.number
+           where v.knowledge_base_id = $1 and v.document_id = c.document_id and v.after = c.after and s.activated_at is not null))
      select coalesce(sum((receipt->'chunks'->>'embedded')::int), 0)::int as embedded,
        coalesce(sum((receipt->>'tokensEmbedded')::int), 0)::int as tokens,
        coalesce(bool_and(receipt->>'tokenCount' = 'exact'), true) as exact,

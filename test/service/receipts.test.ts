@@ -260,6 +260,23 @@ describe('the receipt of a version', () => {
     });
   });
 
+  it('says what a document cost that the gate had kept back, when it is published after all', async () => {
+    await library.publish({ externalId: 'leave', content: 'Every employee has 27 days of annual leave.' });
+    const question = { query: 'annual leave', expected: [{ passage: '27 days' }] };
+    await library.call('POST', '/golden-questions', { body: question });
+    await library.publish({ externalId: 'leave', content: 'A salary is paid in May.' });
+    expect((await library.call('GET', '/versions/2')).body).toMatchObject({
+      status: 'blocked',
+      receipt: { chunks: { total: 1, embedded: 1 } },
+    });
+    await library.publish({ externalId: 'trains', content: 'A railway ticket is booked by the office.' });
+    await library.call('POST', '/versions/2/activate', { body: { force: true } });
+    expect((await library.call('GET', `/versions/${await library.activeVersion()}`)).body).toMatchObject({
+      parent: 3,
+      receipt: { chunks: { total: 1, embedded: 1, reused: 0, removed: 1 } },
+    });
+  });
+
   it('says what is removed of what its parent shows, though another version was active when it was staged', async () => {
     await library.publish({ externalId: 'one', content: 'First text.' });
     await library.publish({ externalId: 'one', content: 'Second text.' });
@@ -271,6 +288,37 @@ describe('the receipt of a version', () => {
     await service.settle();
     expect(await receipt(3)).toMatchObject({ chunks: { total: 2, reused: 1, embedded: 1, removed: 0 } });
   });
+});
+
+it('publishing, going back and forward writes no vector of what stays', async () => {
+  const unchanged = async () => {
+    const [index] = await service
+      .database()
+      .asOwner((tx) =>
+        tx.rows<{ id: number }>('select id from knowledge_index where knowledge_base_id = $1', [
+          library.base.slice('kb_'.length),
+        ]),
+      );
+    return service.database().asOwner((tx) =>
+      tx.rows<object>(
+        `select v.chunk_id, v.ctid::text, v.xmin::text, v.xmax::text from chunk_vector_${index?.id} v
+         join chunk c on c.index_id = v.index_id and c.id = v.chunk_id where c.text like '%stays%' order by 1`,
+      ),
+    );
+  };
+  for (let n = 0; n < 3; n++) await library.upload({ externalId: `stays ${n}`, content: `What stays: ${n}.` });
+  await library.publish({ externalId: 'edited', content: 'First text.' });
+  const before = await unchanged();
+  expect(before).toHaveLength(3);
+  const first = await library.activeVersion();
+  await library.publish({ externalId: 'edited', content: 'Second text.' });
+  const second = await library.activeVersion();
+  await library.activate(first);
+  await library.activate(second);
+  await library.activate(first);
+  await library.publish({ externalId: 'edited', content: 'Third text.' });
+  expect(await library.activeVersion()).toBeGreaterThan(second);
+  expect(await unchanged()).toEqual(before);
 });
 
 it('a receipt calls its tokens an estimate where nobody knows how the model counts', async () => {

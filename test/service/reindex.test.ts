@@ -190,6 +190,28 @@ describe('another model', () => {
     expect(stored).toHaveLength(1);
   });
 
+  it('follows what is published when all was built and compared, while a sync is open', async () => {
+    await library.publish(leave);
+    const { id: travel } = await library.publish(trains);
+    const { id: syncId } = (await library.call('POST', '/syncs')).body;
+    once('reindex.compared', async () => {
+      for (let n = 0; n < 3; n++)
+        await library.upload({ externalId: `held ${n}`, content: `A plane is late, ${n}.`, syncId });
+      await library.upload({ ...leave, content: 'Every employee has 30 days of annual leave.' });
+      await library.call('POST', `/documents/${travel}/unpublish`);
+      await service.settle();
+    });
+    const { id } = await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    const { status, version: number } = await state(id);
+    expect([status, (await version(number)).stats]).toEqual(['completed', { documents: 1, chunks: 1 }]);
+    expect(await library.says('leave')).toContain('30 days');
+    expect(await library.finds('leave railway plane', { mode: 'keyword' })).toEqual(['leave']);
+    await library.call('POST', `/syncs/${syncId}/commit`, { body: {} });
+    await service.settle();
+    expect((await version(await library.activeVersion())).stats).toEqual({ documents: 4, chunks: 4 });
+  });
+
   it('publishes on the active version after a rollback across both, whatever the abandoned ones showed', async () => {
     await library.publish(leave);
     await library.publish(trains);

@@ -78,6 +78,8 @@ describe('statements are dropped', () => {
     ['A and B. [1] [2] C. [3]', [2], 'C. [3]'],
     ['A and B. [1] [2] C. [3]', [1], '[2] C. [3]'],
     ['Nothing cited.', [1], 'Nothing cited.'],
+    ['Staff [see annex A] have 27 days. [1]', [1], ''],
+    ['A. [1] Set `providers: []` in it [here]. [2] C. [3]', [2], 'A. [1] C. [3]'],
   ])('%s without %j', (answer, markers, left) => {
     expect(dropStatements(answer, new Set(markers))).toBe(left);
   });
