@@ -66,7 +66,7 @@ const categories = [...new Set(files.map(({ category }) => category))];
 describe.skipIf(without)('files that were made to be hard to read', () => {
   let range: Range;
 
-  beforeAll(async () => (range = await openRange({ timeoutMs: 60_000 })));
+  beforeAll(async () => (range = await openRange({ timeoutMs: 30_000 })));
   afterAll(() => range?.close());
 
   it.each(categories)('%s: each ends as text or by a name that fits', async (category) => {
