@@ -118,7 +118,7 @@ export class Chat {
       principal,
       conversation.id,
       {
-        messageId,
+        id: messageId,
         text: given.answer,
         outcome: given.outcome,
         confidence: given.confidence,

@@ -5,7 +5,6 @@ import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { forgetDeleted, type NewAnswer, storeAnswer } from './stored-answers.js';
-import type { KeptRecord } from './without-documents.js';
 
 interface MessageRow {
   id: string;
@@ -22,17 +21,6 @@ export interface OpenConversation {
   historyDocuments: string[];
   /** The question before this one; null in a new conversation. */
   lastQuestion: string | null;
-}
-
-/** What is kept of an answer beside its text. */
-export interface KeptAnswer {
-  messageId: string;
-  text: string;
-  outcome: string;
-  confidence: string;
-  madeFrom: NewAnswer['madeFrom'];
-  /** The whole answer as it was given, with the ids of the passages it was made from and its timings. */
-  record: KeptRecord;
 }
 
 export interface Feedback {
@@ -77,17 +65,22 @@ export class Conversations {
     });
   }
 
-  async keep(principal: Principal, conversationId: string, answer: KeptAnswer, requestId: string): Promise<void> {
-    const { messageId, outcome, confidence } = answer;
+  async keep(
+    principal: Principal,
+    conversationId: string,
+    answer: NewAnswer & { confidence: string },
+    requestId: string,
+  ): Promise<void> {
+    const { id, outcome, confidence } = answer;
     await this.database.as(principal, async (tx) => {
-      const { text, record: kept, madeFrom } = answer;
-      await storeAnswer(tx, principal, conversationId, { id: messageId, text, record: kept, outcome, madeFrom });
-      const about = { messageId: showId('msg', messageId), outcome, confidence };
+      await storeAnswer(tx, principal, conversationId, answer);
+      const about = { messageId: showId('msg', id), outcome, confidence };
       await this.tell(tx, principal, 'message.sent', conversationId, about, requestId);
       if (confidence === 'low')
         await this.tell(tx, principal, 'answer.low_confidence', conversationId, about, requestId);
     });
-    await this.database.as(principal, (tx) => forgetDeleted(tx, messageId));
+    // Should this process die here, a sweep finds it.
+    await this.database.as(principal, (tx) => forgetDeleted(tx, id));
   }
 
   async failed(principal: Principal, conversationId: string, requestId: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Relay } from '../events/relay.js';
-import { Deletions, endPart, recordRemoved } from '../knowledge/deletions.js';
+import { Deletions, endPart, recordRemoved, reopenDeletion } from '../knowledge/deletions.js';
 import { Database, type TenantScope } from '../platform/database.js';
 import { readId } from '../platform/ids.js';
 import { defineJob } from '../platform/jobs/definition.js';
@@ -42,6 +42,25 @@ export class ForgettingJobs {
   async announce(): Promise<void> {
     for (const { documentId } of await this.deletions.waiting('answers'))
       await this.queue.add(forgetAnswersJob, { documentId });
+  }
+
+  /**
+   * What nobody is to clear away and is there all the same: an answer that was stored after its document was deleted, by a
+   * process that died before it looked at that; or one about a document that was deleted before there were receipts.
+   */
+  @Sweep(60_000)
+  async announceMissed(): Promise<void> {
+    const missed = await this.database.asSystem((tx) =>
+      tx.rows<{ documentId: string; tenantId: string }>(
+        `select d.id as "documentId", d.tenant_id as "tenantId" from document d
+         where d.deleted_at is not null and exists (select from message_document m where m.document_id = d.id)
+           and not exists (select from deletion x where x.document_id = d.id and 'answers' = any(x.pending)) limit 1000`,
+      ),
+    );
+    for (const { documentId, tenantId } of missed) {
+      await this.database.as({ tenantId }, (tx) => reopenDeletion(tx, documentId, ['answers']));
+      await this.queue.add(forgetAnswersJob, { documentId });
+    }
   }
 
   /** @returns whether there may be more */

@@ -5,7 +5,10 @@ export interface StoredAnswer extends KeptMessage {
   id: string;
 }
 
-/** An answer as it is given to be stored. */
+/**
+ * An answer as it is given to be stored. Its record is the whole of it, with the ids of the passages it was made from and
+ * its timings.
+ */
 export interface NewAnswer extends StoredAnswer {
   outcome: string;
   /** The only base that was asked, and its version that answered; null: several were, or an earlier version. */

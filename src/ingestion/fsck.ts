@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { reopenDeletion } from '../knowledge/deletions.js';
 import { Postings } from '../knowledge/postings.js';
 import { BlobClaims } from '../platform/blob-claims.js';
 import { BlobStore } from '../platform/blobs.js';
@@ -10,7 +11,6 @@ import { type CheckedBase, checkDocuments } from './fsck-documents.js';
 import { checkSegments, checkStrays, checkTables } from './fsck-indexes.js';
 import { type Disagreement, type Finding, Report } from './fsck-report.js';
 import { checkPointer, checkStats, tally, type Tally } from './fsck-versions.js';
-import { indexesOf } from './free-revision.js';
 import { Purging } from './purge.js';
 import { Repair } from './repair.js';
 
@@ -76,7 +76,7 @@ export class Fsck {
   }
 
   private async checkBase(scope: TenantScope, id: string, report: Report): Promise<void> {
-    const indexIds = await this.database.snapshot(scope, (tx) => indexesOf(tx, id));
+    const indexIds = await this.builtIn(scope, id);
     const base: CheckedBase = { ...scope, id, indexIds };
     await report.take(await checkPointer(this.database, base));
     for (const indexId of indexIds) {
@@ -91,6 +91,17 @@ export class Fsck {
       await tally(this.database, base, ids, counts);
     }
     await report.take(await checkStats(this.database, base, counts));
+  }
+
+  /** What is still being built is whole nowhere yet, and no version shows it. */
+  private async builtIn(scope: TenantScope, id: string): Promise<number[]> {
+    const rows = await this.database.snapshot(scope, (tx) =>
+      tx.rows<{ id: number }>(
+        'select id from knowledge_index where knowledge_base_id = $1 and not building order by id',
+        [id],
+      ),
+    );
+    return rows.map((row) => row.id);
   }
 
   /** Also deleted ones that are not cleared away yet: versions count them. */
@@ -147,18 +158,12 @@ export class Fsck {
   }
 
   private async clearAgain(scope: TenantScope, id: string): Promise<boolean> {
-    await this.database.as(scope, (tx) =>
-      tx.run('update document set purged_at = null where id = $1 and deleted_at is not null', [id]),
-    );
-    await this.purging.purge(id);
+    await this.database.as(scope, async (tx) => {
+      await tx.run('update document set purged_at = null where id = $1 and deleted_at is not null', [id]);
+      await reopenDeletion(tx, id, ['rows', 'postings', 'answers']);
+    });
     // Postings and answers are left to their own workers, which look every few seconds.
-    await this.database.as(scope, (tx) =>
-      tx.run(
-        `update deletion set pending = '{postings,answers}', completed_at = null where document_id = $1
-           and exists (select from message_document m where m.document_id = $1)`,
-        [id],
-      ),
-    );
+    await this.purging.purge(id);
     return true;
   }
 }

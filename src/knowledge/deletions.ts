@@ -41,11 +41,11 @@ const showDeletion = (row: DeletionRow) => ({
 
 /**
  * Whose receipt it is: of whoever deleted the document, and of those who see every document. Who else could see it is no
- * longer known, since that went with it.
+ * longer known, since that went with it. Whoever deleted the whole base need not have seen its documents.
  */
 function visible(principal: Principal, parameters: unknown[]): string {
   parameters.push(readsAll(principal), principal.caller);
-  return `($${parameters.length - 1}::boolean or x.deleted_by = $${parameters.length})`;
+  return `($${parameters.length - 1}::boolean or (x.deleted_by = $${parameters.length} and x.cause <> 'base'))`;
 }
 
 /** Receipts of deletions: what of a document was removed, and when nothing was left. */
@@ -120,6 +120,21 @@ export async function beginDeletion(tx: Transaction, documentId: string, { cause
      select id, tenant_id, knowledge_base_id, external_id, $2, $3, coalesce($4, now()) from document where id = $1
      on conflict (document_id) do nothing`,
     [documentId, cause, by ?? null, at ?? null],
+  );
+}
+
+/**
+ * In the caller's transaction: these parts of a deleted document are there again, or still, and are to be cleared away. One
+ * that was deleted before there were receipts has its receipt from now on.
+ */
+export async function reopenDeletion(tx: Transaction, documentId: string, parts: DeletionPart[]): Promise<void> {
+  await tx.run(
+    `insert into deletion as x (document_id, tenant_id, knowledge_base_id, external_id, cause, requested_at, pending)
+     select id, tenant_id, knowledge_base_id, external_id, 'request', deleted_at, $2::text[]
+     from document where id = $1 and deleted_at is not null
+     on conflict (document_id) do update set completed_at = null,
+       pending = (select array_agg(distinct part) from unnest(x.pending || excluded.pending) p (part))`,
+    [documentId, parts],
   );
 }
 
