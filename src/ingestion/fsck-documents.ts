@@ -139,20 +139,20 @@ async function lostWhole(
   { database, repair }: Menders,
 ): Promise<Finding[]> {
   const rows = await database.snapshot(base, (tx) =>
-    tx.rows<{ id: string }>(
-      `select r.id from revision r join document d on d.id = r.document_id and d.deleted_at is null
+    tx.rows<{ id: string; uploads: number | null }>(
+      `select r.id, (select index_id from knowledge_base where id = $2) as uploads
+       from revision r join document d on d.id = r.document_id and d.deleted_at is null
        where r.document_id = any($1::uuid[]) and r.status in ('staged', 'ready') and r.freed_at is null
          and not exists (select from pending_change p where p.revision_id = r.id)
-         and not exists (select from chunk c join knowledge_index i on i.id = c.index_id and i.knowledge_base_id = $2 where c.revision_id = r.id)`,
+         and not exists (select from chunk c join knowledge_index i on i.id = c.index_id and i.knowledge_base_id = $2 and not i.building where c.revision_id = r.id)`,
       [ids, base.id],
     ),
   );
-  const newest = base.indexIds.at(-1) ?? null;
   return rows
     .filter(({ id }) => !whole.has(id))
-    .map(({ id }) => ({
+    .map(({ id, uploads }) => ({
       kind: 'chunks_missing',
       where: `revision ${id}`,
-      mend: () => repair.restore(base, id, newest),
+      mend: () => repair.restore(base, id, uploads),
     }));
 }

@@ -50,8 +50,10 @@ export const isLanguage = (code: string): boolean => /^[a-z]{2}$/.test(code) && 
 
 const languageNames = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'none' });
 
-// What this build does to text before it is indexed. Whoever changes parsing, chunking or terms so that old chunks no
-// longer fit new ones raises it: the fingerprint then asks for a new index.
+// What this build does to text before it is indexed. Whoever changes terms, or what is embedded of a passage, so that old
+// rows do not rank beside new ones raises it: every base then refuses uploads (`reindex_needed`) until it is reindexed.
+// Where a text is cut may change without that: passages of both cuts stand side by side, each revision being cut as one,
+// and a repair in place looks whether it still cuts as was stored.
 const buildGeneration = 1;
 
 /** Two pipelines with the same fingerprint may share an index. */

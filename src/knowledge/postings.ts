@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { mapInSlices } from '../platform/slices.js';
+import { detectLanguage } from './detect-language.js';
 import { inContext, type Passage, passageColumns, type RevisionInWork } from './chunks.js';
 import { type PackedSegment, packSegment } from './posting-format.js';
 import { terms } from './terms.js';
@@ -59,23 +60,24 @@ export class Postings {
     return rows.map((row) => ({ indexId: row.index_id, tenantId: row.tenant_id, revisionId: row.revision_id }));
   }
 
-  /** Makes the postings of chunks that are stored already, from their text. */
+  /** Makes the postings of chunks that are stored already, from their text; not while their index is being built. */
   async rebuild(scope: TenantScope, indexId: number, revisionId: string): Promise<void> {
     const stored = await this.database.as(scope, (tx) =>
-      tx.rows<Passage & { document_id: string; language: string | null }>(
-        `select c.document_id, ${passageColumns}, r.language
-         from chunk c join revision r on r.id = c.revision_id where c.index_id = $1 and c.revision_id = $2 order by c.ordinal`,
+      tx.rows<Passage & { document_id: string }>(
+        `select c.document_id, ${passageColumns} from chunk c where c.index_id = $1 and c.revision_id = $2 order by c.ordinal`,
         [indexId, revisionId],
       ),
     );
     const [first] = stored;
     if (first === undefined) return;
-    const { document_id: documentId, language } = first;
+    const { document_id: documentId } = first;
+    const language = await this.languageIn(scope, indexId, revisionId);
     const segment = packSegment(await readTerms(stored, language));
     await this.database.as(scope, async (tx) => {
       // The document's row is held so that it cannot be purged meanwhile, nor the same be done twice at once.
       const there = await tx.row(
         `select 1 from document where id = $1 and deleted_at is null
+         and exists (select from knowledge_index where id = $2 and not building)
          and not exists (select from segment_revision where index_id = $2 and revision_id = $3) for update`,
         [documentId, indexId, revisionId],
       );
@@ -85,6 +87,19 @@ export class Postings {
         await addLanguage(tx, indexId, language);
       }
     });
+  }
+
+  /** As when it was stored there: what the index was built with, or what the text tells. Another index may say otherwise. */
+  private async languageIn(scope: TenantScope, indexId: number, revisionId: string): Promise<string | null> {
+    const row = await this.database.as(scope, (tx) =>
+      tx.row<{ chosen: string | null; text: string | null }>(
+        `select i.pipeline->>'language' as chosen,
+           (select p.text from parse p where p.revision_id = $2 and i.pipeline->>'language' is null) as text
+         from knowledge_index i where i.id = $1`,
+        [indexId, revisionId],
+      ),
+    );
+    return row?.chosen ?? (await detectLanguage(row?.text ?? ''));
   }
 }
 

@@ -3,8 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Checked, Fsck } from '../../src/ingestion/fsck.js';
-import { KeepingJobs } from '../../src/ingestion/keeping.jobs.js';
-import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { BlobStore } from '../../src/platform/blobs.js';
 import { Readable } from 'node:stream';
 import { type Engines, type Service, startService } from './harness.js';
@@ -287,24 +285,6 @@ describe('bytes that are gone', () => {
     await library.call('DELETE', `/documents/${lost.id}`);
     await service.settle();
     expect((await check()).disagreements).toEqual([]);
-  });
-});
-
-describe('the nightly check', () => {
-  it('runs once when its hours are over, in one process', async () => {
-    const jobs = service.part(KeepingJobs);
-    const begun = async () =>
-      (await owner<{ at: Date }>(`select begun_at as at from chore where name = 'check'`))[0]?.at;
-    await jobs.announceCheck();
-    const first = await begun();
-    await jobs.announceCheck();
-    expect(await begun()).toEqual(first);
-    await owner(`update chore set begun_at = now() - interval '25 hours' where name = 'check'`);
-    await jobs.announceCheck();
-    const second = await begun();
-    expect(Number(second)).toBeGreaterThan(Number(first));
-    await service.part(JobRunner).drain();
-    expect(await begun()).toEqual(second);
   });
 });
 
