@@ -1,11 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { record } from '../events/outbox.js';
 import { deleteDocument } from '../knowledge/document-changes.js';
+import { Indexes } from '../knowledge/indexes.js';
 import { Database, type TenantScope } from '../platform/database.js';
 import { showId } from '../platform/ids.js';
 
 // Each transaction holds its documents for a matter of milliseconds.
 const batch = 25;
+
+/** As SQL over `knowledge_index i`: nothing of its documents is left in it. One that was being built goes by itself. */
+const cleared = `not i.building
+  and not exists (select from document d where d.knowledge_base_id = i.knowledge_base_id and d.purged_at is null)`;
 
 interface DeletedBase extends TenantScope {
   id: string;
@@ -13,10 +18,13 @@ interface DeletedBase extends TenantScope {
   deleted_at: Date;
 }
 
-/** Ends what a deleted base holds: each document as if it were deleted by itself, and its open syncs. */
+/** Ends what a deleted base holds: each document as if it were deleted by itself, its open syncs, and its indexes at last. */
 @Injectable()
 export class BaseClearing {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly indexes: Indexes,
+  ) {}
 
   /** Deleted bases of which something is still there. What was on its way into one when it was deleted may come late. */
   due(): Promise<{ knowledgeBaseId: string }[]> {
@@ -24,7 +32,8 @@ export class BaseClearing {
       tx.rows(
         `select b.id as "knowledgeBaseId" from knowledge_base b where b.deleted_at is not null
            and (exists (select from document d where d.knowledge_base_id = b.id and d.deleted_at is null)
-             or exists (select from sync s where s.knowledge_base_id = b.id and s.status in ('open', 'committing', 'blocked'))) limit 1000`,
+             or exists (select from sync s where s.knowledge_base_id = b.id and s.status in ('open', 'committing', 'blocked'))
+             or exists (select from knowledge_index i where i.knowledge_base_id = b.id and ${cleared})) limit 1000`,
       ),
     );
   }
@@ -35,6 +44,7 @@ export class BaseClearing {
     if (!base) return;
     while ((await this.deleteSome(base)) === batch);
     await this.endRest(base);
+    for (const index of await this.clearedIndexes(base)) await this.indexes.drop(base, index);
   }
 
   private async open(id: string): Promise<DeletedBase | null> {
@@ -63,6 +73,15 @@ export class BaseClearing {
         await deleteDocument(tx, base, base.id, id, { cause: 'base', by: base.deleted_by, at: base.deleted_at });
       return documents.length;
     });
+  }
+
+  private async clearedIndexes(base: DeletedBase): Promise<number[]> {
+    const rows = await this.database.as(base, (tx) =>
+      tx.rows<{ id: number }>(`select i.id from knowledge_index i where i.knowledge_base_id = $1 and ${cleared}`, [
+        base.id,
+      ]),
+    );
+    return rows.map(({ id }) => id);
   }
 
   private endRest(base: DeletedBase): Promise<void> {

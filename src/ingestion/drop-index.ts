@@ -1,11 +1,16 @@
 import type { Indexes } from '../knowledge/indexes.js';
-import type { Database, TenantScope, Transaction } from '../platform/database.js';
-
-const batchSegments = 20;
+import type { Database, TenantScope } from '../platform/database.js';
 
 /**
- * Drops the indexes of a base that versions stood in and none does any more that is kept: after a base was built anew,
- * all chunks and vectors of the old build go at once. One that is being built has no version yet and stays.
+ * As SQL over `knowledge_index i` of a base `b`: no version that is kept stands in it, and uploads do not go to it. One that
+ * is being built has no version yet and is wanted all the same.
+ */
+export const unused = `not i.building and i.id is distinct from b.index_id
+  and not exists (select from version v where v.knowledge_base_id = i.knowledge_base_id and v.index_id = i.id and v.status <> 'retired')`;
+
+/**
+ * Drops the indexes of a base that nothing needs any more: after a base was built anew, all chunks and vectors of the old
+ * build go at once.
  * @returns how many
  */
 export async function dropUnused(
@@ -14,35 +19,12 @@ export async function dropUnused(
   scope: TenantScope,
   knowledgeBaseId: string,
 ): Promise<number> {
-  const unused = await database.as(scope, (tx) => unusedIn(tx, knowledgeBaseId));
-  for (const id of unused) {
-    while ((await database.as(scope, (tx) => removeSegments(tx, id))) === batchSegments);
-    await indexes.dropPartitions(id);
-    await database.as(scope, async (tx) => {
-      await tx.run('update version set index_id = null where knowledge_base_id = $1 and index_id = $2', [
-        knowledgeBaseId,
-        id,
-      ]);
-      await tx.run('delete from knowledge_index where id = $1', [id]);
-    });
-  }
-  return unused.length;
-}
-
-async function unusedIn(tx: Transaction, knowledgeBaseId: string): Promise<number[]> {
-  const rows = await tx.rows<{ id: number }>(
-    `select i.id from knowledge_index i where i.knowledge_base_id = $1
-       and exists (select from version v where v.knowledge_base_id = $1 and v.index_id = i.id)
-       and not exists (select from version v where v.knowledge_base_id = $1 and v.index_id = i.id and v.status <> 'retired')
-       and exists (select from version v where v.knowledge_base_id = $1 and v.index_id <> i.id and v.status = 'active')`,
-    [knowledgeBaseId],
+  const rows = await database.as(scope, (tx) =>
+    tx.rows<{ id: number }>(
+      `select i.id from knowledge_index i join knowledge_base b on b.id = i.knowledge_base_id where b.id = $1 and ${unused}`,
+      [knowledgeBaseId],
+    ),
   );
-  return rows.map(({ id }) => id);
-}
-
-function removeSegments(tx: Transaction, indexId: number): Promise<number> {
-  return tx.run(
-    `delete from segment where index_id = $1 and no in (select no from segment where index_id = $1 limit ${batchSegments})`,
-    [indexId],
-  );
+  for (const { id } of rows) await indexes.drop(scope, id);
+  return rows.length;
 }

@@ -8,26 +8,37 @@ export interface Freeable {
 }
 
 /**
- * As SQL: the rows of a version are kept. Those of the last one are, whatever became of it: the next one begins with what
- * it shows.
+ * As SQL: the rows of a version are kept. Those of the last one are, whatever became of it, and those of the last one that
+ * stands in an index: the next one there begins with what it shows.
  * @param base the parameter that is the base's id
  */
 export const rowsKept = (version: string, base: string): string =>
-  `(${version}.status <> 'retired' or ${version}.number = (select last_version from knowledge_base where id = ${base}))`;
+  `(${version}.status <> 'retired' or ${version}.number = (select last_version from knowledge_base where id = ${base})
+    or ${version}.number = (select max(h.number) from version h where h.knowledge_base_id = ${base} and h.index_id = ${version}.index_id))`;
+
+/** As SQL: the numbers of an index's versions whose rows are kept, see {@link rowsKept}. Those of others show nothing of it. */
+const numbersKept = (base: string, indexId: number): string =>
+  `(select coalesce(range_agg(int4range(k.number, k.number, '[]')), '{}') from (
+     select number from version where knowledge_base_id = ${base} and index_id = ${indexId} and status <> 'retired'
+     union all select max(number) from version where knowledge_base_id = ${base} and index_id = ${indexId}) k
+   where k.number is not null)`;
 
 /**
  * As SQL over `revision r`: all of its work is done, nobody holds it, and no version that is kept shows its chunks. Staged
- * revisions are shown by none yet, and are no longer if a sync holds them or a change waits.
+ * revisions are shown by none yet, and are no longer if a sync holds them or a change waits. Indexes are written out: only
+ * then does the planner leave the partitions of others alone.
  * @param base the parameter that is the base's id
  */
 const unneeded = (base: string, indexIds: readonly number[]): string =>
   `r.knowledge_base_id = ${base} and r.status in ('ready', 'superseded', 'failed') and r.sync_id is null
    and not exists (select from pending_change p where p.document_id = r.document_id and p.revision_id = r.id)
    and not exists (select from document d where d.id = r.document_id and d.deleted_at is not null)
-   and not exists (
-     select from chunk c where c.index_id in (${list(indexIds)}) and c.revision_id = r.id and c.ordinal = 0
-       and c.visible && (select coalesce(range_agg(int4range(v.number, v.number, '[]')), '{}') from version v
-                         where v.knowledge_base_id = ${base} and ${rowsKept('v', base)}))`;
+   ${indexIds
+     .map(
+       (id) => `and not exists (select from chunk c where c.index_id = ${Math.trunc(id)} and c.revision_id = r.id
+         and c.ordinal = 0 and c.visible && ${numbersKept(base, Math.trunc(id))})`,
+     )
+     .join('\n')}`;
 
 /**
  * As SQL over `revision r`: it is not what its document shows of itself, which is the newest that nothing has superseded, or
@@ -45,9 +56,6 @@ export const unanswered = (hours: string): string =>
   `r.status in ('superseded', 'failed') and (r.ready_at is null or r.freed_at is not null) and r.sync_id is null
      and r.created_at < now() - make_interval(hours => ${hours}) and ${replaced}
      and not exists (select from document d where d.id = r.document_id and d.deleted_at is not null)`;
-
-// Written out in statements: only then does the planner leave the other indexes' partitions alone.
-const list = (ids: readonly number[]): string => [0, ...ids].map(Math.trunc).join(', ');
 
 export async function indexesOf(tx: Transaction, knowledgeBaseId: string): Promise<number[]> {
   const rows = await tx.rows<{ id: number }>(

@@ -8,6 +8,9 @@ import { fingerprint, type Pipeline } from './pipeline.js';
 // three to four times as long (31 against 11 ms for 10,000 rows).
 const inlineDimensions = 1900;
 
+// What one transaction removes at most.
+const segmentsAtOnce = 20;
+
 /** What an upload was taken with: the base's pipeline at that moment, and the index that goes with it. */
 export interface IndexWish extends TenantScope {
   knowledgeBaseId: string;
@@ -30,7 +33,8 @@ export class Indexes {
 
   /**
    * @returns the id of the index that goes with this pipeline, made now if the base has none
-   * @throws PermanentFailure reindex_needed when the model's vectors have another size than those of the index
+   * @throws PermanentFailure reindex_needed when the model's vectors have another size than those of the index, or another
+   *   build of the service made it
    * @throws Error when the base went on to another pipeline meanwhile: tried again, it is read with that one
    */
   async ensure(wish: IndexWish, model: EmbeddingModel): Promise<number> {
@@ -41,7 +45,7 @@ export class Indexes {
       if (index.id !== wish.indexId) throw new Error(`the base ${wish.knowledgeBaseId} has another pipeline now`);
       throw new PermanentFailure(
         'reindex_needed',
-        'This knowledge base was built with other vectors and must be built anew first.',
+        'This knowledge base was built with vectors of another size, or by another build of the service: reindex it (POST …/reindex), then try again.',
         true,
       );
     }
@@ -91,16 +95,24 @@ export class Indexes {
     );
   }
 
-  /** Takes away one that was begun. Safe to be repeated where it was killed: the row goes last. */
+  /**
+   * Takes away one that nobody builds and no version shows that is kept: its postings a few segments at a time, then its
+   * chunks and vectors, without a lock that readers of others would wait for. Safe to be repeated where it was killed: its
+   * row goes last.
+   */
   async drop(scope: TenantScope, id: number): Promise<void> {
-    await this.dropPartitions(id);
-    await this.database.as(scope, (tx) => tx.run('delete from knowledge_index where id = $1 and building', [id]));
-  }
-
-  /** All that is stored in an index, without a lock that readers of others would wait for. */
-  async dropPartitions(id: number): Promise<void> {
+    while ((await this.database.as(scope, (tx) => removeSegments(tx, id))) === segmentsAtOnce);
     this.known.delete(id);
     for (const table of ['chunk', 'chunk_vector']) await this.dropPartition(table, Math.trunc(id));
+    await this.database.as(scope, async (tx) => {
+      const base = '(select knowledge_base_id from knowledge_index where id = $1)';
+      await tx.run(`update version set index_id = null where knowledge_base_id = ${base} and index_id = $1`, [id]);
+      await tx.run(
+        `update knowledge_base set index_id = null, titles_index = null where id = ${base} and index_id = $1 and deleted_at is not null`,
+        [id],
+      );
+      await tx.run('delete from knowledge_index where id = $1', [id]);
+    });
   }
 
   private async dropPartition(table: string, id: number): Promise<void> {
@@ -161,6 +173,13 @@ export class Indexes {
       }
     });
   }
+}
+
+function removeSegments(tx: Transaction, indexId: number): Promise<number> {
+  return tx.run(
+    `delete from segment where index_id = $1 and no in (select no from segment where index_id = $1 limit ${segmentsAtOnce})`,
+    [indexId],
+  );
 }
 
 /** This index of the base, or the one that uploads go to. */

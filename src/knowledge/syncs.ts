@@ -193,6 +193,18 @@ async function discard(
 }
 
 /**
+ * In the caller's transaction: the version that it made was blocked, and is no longer kept. It ends as one that nobody
+ * committed in time.
+ */
+export async function expireBlocked(tx: Transaction, scope: TenantScope, id: string, version: number): Promise<void> {
+  const row = await tx.row<SyncRow>(
+    `select ${columns} from sync s where s.id = $1 and s.status = 'blocked' and s.version = $2 for update of s`,
+    [id, version],
+  );
+  if (row) await discard(tx, scope, row, 'expired');
+}
+
+/**
  * The open sync that an upload names, kept open until the caller's transaction ends.
  * @throws ApiError unprocessable when there is none; conflict when it is no longer open
  */
