@@ -72,34 +72,37 @@ async function indexesOf(tx: Transaction, id: string) {
 }
 
 async function versionsOf(tx: Transaction, id: string) {
-  const rows = await tx.rows<Omit<VersionUse, 'ownChunks'>>(
-    `select number, status, (stats->>'documents')::int as documents, (stats->>'chunks')::int as chunks, created_at as "createdAt"
+  const rows = await tx.rows<Omit<VersionUse, 'ownChunks'> & { alone: boolean }>(
+    `select number, status, (stats->>'documents')::int as documents, (stats->>'chunks')::int as chunks, created_at as "createdAt",
+       count(*) over (partition by index_id) = 1 as alone
      from version where knowledge_base_id = $1 and status <> 'retired' order by number desc limit ${mostVersions + 1}`,
     [id],
   );
-  const own = rows.length === 1 ? null : await ownChunks(tx, id);
-  const shown = (row: Omit<VersionUse, 'ownChunks'>): VersionUse => ({
-    ...row,
-    ownChunks: own === null ? row.chunks : (own.get(row.number) ?? 0),
-  });
-  return rows.slice(0, mostVersions).map(shown);
+  const own = await ownChunks(tx, id);
+  return rows
+    .slice(0, mostVersions)
+    .map(({ alone, ...row }): VersionUse => ({ ...row, ownChunks: alone ? row.chunks : (own.get(row.number) ?? 0) }));
 }
 
-/** What only one version shows that is kept, was changed on the way from it to another one: nothing else is looked at. */
+/**
+ * What only one version shows that is kept, of several in the same index, was changed on the way from it to another one
+ * there: nothing else is looked at. A version of another index shows other chunks, whatever its number is.
+ */
 async function ownChunks(tx: Transaction, id: string): Promise<Map<number, number>> {
-  const pairs = `select number, next from (select number, lead(number) over (order by number) as next from version
-    where knowledge_base_id = $1 and status <> 'retired') k where next is not null`;
+  const pairs = `select number, next from (select number, lead(number) over (partition by index_id order by number) as next
+    from version where knowledge_base_id = $1 and status <> 'retired') k where next is not null`;
   const rows = await tx.rows<{ number: number; chunks: number }>(
     `with recursive ${walk('$1', pairs)},
-     kept (numbers) as (select range_agg(int4range(number, number, '[]')) from version where knowledge_base_id = $1 and status <> 'retired'),
+     kept as (
+       select index_id, range_agg(int4range(number, number, '[]')) as numbers from version
+       where knowledge_base_id = $1 and status <> 'retired' and index_id is not null group by index_id),
      changed as materialized (
        select distinct x.id from version_change c cross join lateral (values (c.before), (c.after)) x (id)
        where c.knowledge_base_id = $1 and c.number in (select step from walk) and x.id is not null)
      select lower(shown.by) as number, sum(s.chunks)::int as chunks
-     from changed join knowledge_index i on i.knowledge_base_id = $1
-       join segment_revision s on s.index_id = i.id and s.revision_id = changed.id
+     from changed cross join kept join segment_revision s on s.index_id = kept.index_id and s.revision_id = changed.id
        join chunk c on c.index_id = s.index_id and c.revision_id = s.revision_id and c.ordinal = 0
-       cross join lateral (select range_merge(c.visible * (select numbers from kept)) as by) shown
+       cross join lateral (select range_merge(c.visible * kept.numbers) as by) shown
      where upper(shown.by) - lower(shown.by) = 1 group by 1`,
     [id],
   );

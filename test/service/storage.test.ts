@@ -44,6 +44,24 @@ describe('the storage of a base', () => {
     ]);
   });
 
+  it('is counted index by index: a version of another one shows none of its chunks', async () => {
+    await edit('d0', 'one');
+    await edit('d1', 'two');
+    await library.call('POST', '/reindex', { body: { pipeline: { language: 'en' } } });
+    await service.settle();
+    expect((await storage()).versions).toMatchObject([
+      { number: 3, chunks: 2, ownChunks: 2 },
+      { number: 2, chunks: 2, ownChunks: 1 },
+      { number: 1, chunks: 1, ownChunks: 0 },
+    ]);
+    await edit('d0', 'three');
+    expect((await storage()).versions).toMatchObject([
+      { number: 4, chunks: 2, ownChunks: 1 },
+      { number: 3, chunks: 2, ownChunks: 1 },
+      { number: 2, chunks: 2, ownChunks: 2 },
+    ]);
+  });
+
   it('of an empty base is nothing', async () => {
     expect(await storage()).toMatchObject({
       documents: 0,
