@@ -5,7 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { AccessModule } from './access/access.module.js';
 import { checkTenantWall } from './access/wall.js';
-import type { Config } from './config.js';
+import { CONFIG, type Config } from './config.js';
 import { EventsModule } from './events/events.module.js';
 import { IngestionModule } from './ingestion/ingestion.module.js';
 import { KnowledgeModule } from './knowledge/knowledge.module.js';
@@ -14,10 +14,12 @@ import { serveOpenApi } from './platform/http/openapi.js';
 import { Overload, refuseWhenOverloaded } from './platform/http/overload.js';
 import { makeAdapter } from './platform/http/server.js';
 import { validation } from './platform/http/validation.js';
+import { JobRunner } from './platform/jobs/job-runner.js';
 import { makeLogger, NestLogger } from './platform/logger.js';
 import { PlatformModule } from './platform/platform.module.js';
 import { INTERACTIVE_POOL, POOL, type Pool } from './platform/pool.js';
 import { ChatModule } from './chat/chat.module.js';
+import { CacheUpkeep } from './retrieval/cache-upkeep.js';
 import { RetrievalModule } from './retrieval/retrieval.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
@@ -63,6 +65,12 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
   await checkTenantWall(app.get(Database));
   await app.init();
   return app;
+}
+
+/** Sets going what a process does by itself: all that, or where `ROLE` is `api`, the upkeep of what it keeps in memory. */
+export async function beginWork(app: NestFastifyApplication): Promise<void> {
+  app.get(CacheUpkeep).start();
+  if (app.get<Config>(CONFIG).role !== 'api') await app.get(JobRunner).start();
 }
 
 /** Ends what {@link createApp} made: requests and jobs first, the database last. */

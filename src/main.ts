@@ -2,11 +2,10 @@ import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { newApiKey } from './access/api-key.js';
 import { Tenants } from './access/tenants.js';
-import { createApp, stopApp } from './app.module.js';
+import { beginWork, createApp, stopApp } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { Fsck } from './ingestion/fsck.js';
 import { moveAside } from './platform/embedded/datadir.js';
-import { JobRunner } from './platform/jobs/job-runner.js';
 import { LOGGER, type Logger } from './platform/logger.js';
 import { migrate } from './platform/migrate.js';
 import { openPool } from './platform/pool.js';
@@ -29,7 +28,7 @@ async function start(environment: Record<string, string | undefined>): Promise<v
     // Ctrl-C reaches every process of a terminal, and a supervisor among them passes it on.
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stopOnce);
     const firstKey = config.role === 'worker' ? null : await makeFirstTenant(app, config);
-    if (config.role !== 'api') await app.get(JobRunner).start();
+    await beginWork(app);
     if (config.role === 'worker') logger.info('working');
     else await listen(app, config, logger, firstKey);
   } catch (error) {

@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Database } from '../platform/database.js';
 import { inBackground } from '../platform/lane.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
@@ -9,11 +9,13 @@ const everyMs = 15_000;
 
 /**
  * What was deleted leaves the memory of every process that answers questions within a minute, also where nobody asks any
- * more. A timer and no sweep: sweeps run where work is done, and the caches are where it is not.
+ * more. A timer and no sweep: sweeps run where work is done, and the caches are where it is not. It does nothing before
+ * `start`.
  */
 @Injectable()
-export class CacheUpkeep implements OnModuleInit, OnModuleDestroy {
+export class CacheUpkeep implements OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
+  private forgetting: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly database: Database,
@@ -22,14 +24,17 @@ export class CacheUpkeep implements OnModuleInit, OnModuleDestroy {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  onModuleInit(): void {
-    this.timer = setInterval(() => void this.forget(), everyMs).unref();
+  start(): void {
+    this.timer = setInterval(() => (this.forgetting = this.forget()), everyMs).unref();
   }
 
-  onModuleDestroy(): void {
+  /** While there is still a database to compare with. */
+  async onModuleDestroy(): Promise<void> {
     clearInterval(this.timer);
+    await this.forgetting;
   }
 
+  /** Never fails: what could not be compared is compared the next time. */
   async forget(): Promise<void> {
     this.letters.forgetOld();
     try {

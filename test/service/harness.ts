@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Abstract, Type } from '@nestjs/common';
 import { Tenants } from '../../src/access/tenants.js';
-import { createApp, stopApp } from '../../src/app.module.js';
+import { beginWork, createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
 import { Relay } from '../../src/events/relay.js';
 import { Database } from '../../src/platform/database.js';
@@ -104,8 +104,8 @@ export async function startService(options: { env?: Settings | ((engines: Engine
     settle: () => app.get(JobRunner).drain(),
     /** Tells what was recorded, so that jobs wait in the queue; none is carried out. */
     announce: () => app.get(Relay).relay(),
-    /** Sets the workers and sweeps going, as a process does, where nobody steps them. */
-    work: () => app.get(JobRunner).start(),
+    /** Sets going what a process does by itself, workers and sweeps among it, where nobody steps them. */
+    work: () => beginWork(app),
     database: () => app.get(Database),
     /** A part of the running service, for a test that holds it by the hand. */
     part: <T>(of: Type<T> | Abstract<T>): T => app.get(of),
