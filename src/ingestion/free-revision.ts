@@ -17,7 +17,7 @@ export const rowsKept = (version: string, base: string): string =>
     or ${version}.number = (select max(h.number) from version h where h.knowledge_base_id = ${base} and h.index_id = ${version}.index_id))`;
 
 /** As SQL: the numbers of an index's versions whose rows are kept, see {@link rowsKept}. Those of others show nothing of it. */
-const numbersKept = (base: string, indexId: number): string =>
+export const numbersKept = (base: string, indexId: number): string =>
   `(select coalesce(range_agg(int4range(k.number, k.number, '[]')), '{}') from (
      select number from version where knowledge_base_id = ${base} and index_id = ${indexId} and status <> 'retired'
      union all select max(number) from version where knowledge_base_id = ${base} and index_id = ${indexId}) k

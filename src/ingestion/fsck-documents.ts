@@ -1,6 +1,7 @@
 import { deleteDocument } from '../knowledge/document-changes.js';
 import type { Postings } from '../knowledge/postings.js';
 import type { Database, TenantScope, Transaction } from '../platform/database.js';
+import { numbersKept } from './free-revision.js';
 import type { Finding, Kind } from './fsck-report.js';
 import type { Repair } from './repair.js';
 
@@ -20,7 +21,7 @@ export interface Menders {
 interface Stored {
   id: string;
   document_id: string;
-  /** A version shows it that is kept. */
+  /** A version of this index shows it whose rows are kept. */
   shown: boolean;
   parsed: boolean;
   chunks: number;
@@ -33,10 +34,6 @@ interface Stored {
   /** How many chunks its segment has of it; null: it is in none. */
   postings: number | null;
 }
-
-/** As SQL: the numbers of the versions whose rows are kept. */
-const keptNumbers = `(select coalesce(range_agg(int4range(number, number, '[]')), '{}') from version
-  where knowledge_base_id = $1 and status <> 'retired')`;
 
 /** Compares the revisions of some documents with their text, chunks, vectors and postings. */
 export async function checkDocuments(base: CheckedBase, ids: string[], tools: Menders): Promise<Finding[]> {
@@ -81,7 +78,7 @@ function storedOf(tx: Transaction, base: CheckedBase, indexId: number, ids: stri
      from revision r
        cross join lateral (
          select count(*)::int as chunks, coalesce(max(ordinal) + 1, 0) as reach, count(distinct visible)::int as shapes,
-           bool_or(visible && ${keptNumbers}) as shown
+           bool_or(visible && ${numbersKept('$1', index)}) as shown
          from chunk where index_id = ${index} and revision_id = r.id) c
        cross join lateral (
          select count(*)::int as vectors,
