@@ -14,7 +14,7 @@ export interface Freeable {
  */
 export const rowsKept = (version: string, base: string): string =>
   `(${version}.status <> 'retired' or ${version}.number = (select last_version from knowledge_base where id = ${base})
-    or ${version}.number = (select max(h.number) from version h where h.knowledge_base_id = ${base} and h.index_id = ${version}.index_id))`;
+    or ${version}.number is not distinct from (select max(h.number) from version h where h.knowledge_base_id = ${base} and h.index_id = ${version}.index_id))`;
 
 /** As SQL: the numbers of an index's versions whose rows are kept, see {@link rowsKept}. Those of others show nothing of it. */
 export const numbersKept = (base: string, indexId: number): string =>

@@ -112,7 +112,7 @@ describe('a revision is mended', () => {
 
   it('in each index by the language and the model that this was built with', async () => {
     const houses = Array.from({ length: 6 }, (_, n) => `In den alten Häusern am Hafen ${n} wohnt niemand mehr.`);
-    const { revision } = await library.publish({ externalId: 'haus', content: houses.join('\n\n') });
+    const { revision } = await library.publish({ externalId: 'd0', content: houses.join('\n\n') });
     const english = await newest();
     await reindex({ language: 'de' });
     await service.settle();
