@@ -4,7 +4,7 @@ import { Relay } from '../events/relay.js';
 import { type Gate, type GateReport, gateOf, type GateWish, type GoldenQuestion } from '../knowledge/gate.js';
 import { goldenQuestions } from '../knowledge/golden-questions.js';
 import { activateVersion, lockBase } from '../knowledge/next-version.js';
-import { blockVersion, withdrawVersion } from '../knowledge/versions.js';
+import { blockVersion, withdrawVersion } from '../knowledge/candidates.js';
 import { Database, type TenantScope, type Transaction } from '../platform/database.js';
 import { readId } from '../platform/ids.js';
 import { defineJob } from '../platform/jobs/definition.js';
