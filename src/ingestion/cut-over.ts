@@ -8,6 +8,8 @@ import { showId } from '../platform/ids.js';
 
 /** What building it came to, of all that was ever built: also what waits to be shown, or went meanwhile. */
 interface Built {
+  /** A person has said that it answers, whatever the gate finds. */
+  forced: boolean;
   indexId: number;
   chunks: number;
   embedded: number;
@@ -16,7 +18,8 @@ interface Built {
 
 /**
  * Makes a version that shows the new index, in the caller's transaction: no row of a chunk changes for it, however many
- * there are. Documents and their revisions stay what they were. It is activated at once, or of a gated base once it is judged.
+ * there are. Documents and their revisions stay what they were. It is activated at once, or of a gated base once it is judged,
+ * unless a person has forced it.
  * What was staged a moment ago may be missing: publishing puts it back for the index that answers then.
  * @param reindex held in this transaction
  * @param shown what the new index shows, which is what the active version does: compared while that one was active
@@ -30,7 +33,7 @@ export async function cutOver(
   const built = await readBuilt(tx, reindex);
   const number = await insertVersion(tx, base, reindex, built, shown);
   await boundary('reindex.swapping', base.id);
-  if (base.gated) {
+  if (base.gated && !built.forced) {
     await judgeReindex(tx, reindex.id, number);
     const data = { knowledgeBaseId: showId('kb', base.id), version: number };
     await record(tx, reindex, { type: 'index.version.built', data });
@@ -39,7 +42,7 @@ export async function cutOver(
 
 async function readBuilt(tx: Transaction, { id }: HeldReindex): Promise<Built> {
   const built = await tx.row<Built>(
-    `select index_id as "indexId", chunks, embedded, tokens_embedded::int as tokens from reindex where id = $1 and index_id is not null`,
+    `select forced, index_id as "indexId", chunks, embedded, tokens_embedded::int as tokens from reindex where id = $1 and index_id is not null`,
     [id],
   );
   if (!built) throw new Error('a reindex has no index to cut over to');

@@ -35,8 +35,8 @@ export interface WorseQuestion {
   /** The rank of the first result that was expected, from 1; null: not among those looked at. */
   before: number | null;
   after: number | null;
-  /** What became of the document that was expected; null where only a passage was. */
-  why: { documentId: string; reason: string } | null;
+  /** What became of the document that was found before. */
+  why: { documentId: string; reason: string };
   /** What stands first now. */
   first: string | null;
 }
@@ -49,6 +49,8 @@ export interface GateReport {
   before: number;
   after: number;
   lost: number;
+  /** What did not take part in searching each of the two: `semantic`, `rerank`. */
+  degraded: { before: string[]; after: string[] };
   blocked: boolean;
   reason: string | null;
   worse: WorseQuestion[];

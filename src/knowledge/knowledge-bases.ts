@@ -49,6 +49,11 @@ export async function openBase(tx: Transaction, principal: Principal, shownId: s
   return toBase(row);
 }
 
+/** In the caller's transaction, before any other lock: nobody publishes, activates or frees versions meanwhile. */
+export async function holdBase(tx: Transaction, id: string): Promise<void> {
+  await tx.run('select 1 from knowledge_base where id = $1 for no key update', [id]);
+}
+
 function toBase(row: KnowledgeBaseRow): KnowledgeBase {
   return {
     id: row.id,

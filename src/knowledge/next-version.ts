@@ -1,3 +1,4 @@
+import { ApiError } from '../errors.js';
 import { record, recordAll } from '../events/outbox.js';
 import { type HeldDetails, writeDetails } from './document-details.js';
 import { completeSync } from './syncs.js';
@@ -94,9 +95,10 @@ export async function activateVersion(
 }
 
 /**
- * In the caller's transaction: this version answers from its commit on, and nothing else changes.
+ * In the caller's transaction, which holds the base: this version answers from its commit on, and nothing else changes.
  * @param because what the event tells beside the two versions
  * @returns its number
+ * @throws ApiError conflict when it was given up
  */
 export async function moveTo(
   tx: Transaction,
@@ -106,13 +108,16 @@ export async function moveTo(
   { requestId = null, because = {} }: { requestId?: string | null; because?: Record<string, unknown> } = {},
 ): Promise<number> {
   await tx.run(`update version set status = 'ready' where knowledge_base_id = $1 and number = $2`, [id, previous]);
-  await tx.run(
-    `update version set status = 'active', activated_at = now() where knowledge_base_id = $1 and number = $2`,
-    [id, number],
+  const back = number < previous;
+  const moved = await tx.run(
+    `update version set status = 'active', activated_at = now(), came_back = $3
+     where knowledge_base_id = $1 and number = $2 and status in ('building', 'blocked', 'ready')`,
+    [id, number, back],
   );
+  if (moved === 0) throw new ApiError('conflict', 'This version was given up, and cannot answer any more.');
   await pointTo(tx, id, number);
   await record(tx, scope, {
-    type: number < previous ? 'index.version.rolled_back' : 'index.version.activated',
+    type: back ? 'index.version.rolled_back' : 'index.version.activated',
     subjectId: id,
     requestId,
     data: { knowledgeBaseId: showId('kb', id), version: number, previous, ...because },

@@ -6,7 +6,7 @@ import { Database, type TenantScope, type Transaction } from '../platform/databa
 import { type Page, type PageQuery, page, startBelow } from '../platform/http/pages.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { Embedder } from '../platform/models/embedder.js';
-import { openBase } from './knowledge-bases.js';
+import { holdBase, openBase } from './knowledge-bases.js';
 import { fingerprint, type Pipeline } from './pipeline.js';
 import { configured, pipelineOf, type PipelineWish, showPipeline } from './pipeline-wish.js';
 
@@ -142,7 +142,7 @@ export class Reindexes {
 
   /** What was built is thrown away; what is served stays as it is. @throws ApiError conflict when it has ended */
   cancel(principal: Principal, base: string, reindex: string) {
-    return this.become(principal, base, reindex, 'cancelled', ['running', 'paused']);
+    return this.become(principal, base, reindex, 'cancelled', ['running', 'paused', 'judging']);
   }
 
   private async become(
@@ -155,9 +155,11 @@ export class Reindexes {
     return this.database.as(principal, async (tx) => {
       const { id: baseId } = await openBase(tx, principal, base);
       const id = readId('rix', reindex);
+      if (status === 'cancelled') await holdBase(tx, baseId);
       const row = await read(tx, baseId, id, 'for update');
       if (row.status === status) return showReindex(row);
       if (!from.includes(row.status)) throw new ApiError('conflict', `This reindex is ${row.status}.`);
+      if (row.status === 'judging') await giveUpCandidate(tx, principal, row);
       await tx.run(
         `update reindex set status = $2, lease_token = null, lease_expires_at = now(), tries = 0, error_code = null, error_message = null,
            ended_at = case when $2 = 'cancelled' then now() end where id = $1`,
@@ -234,8 +236,29 @@ export async function blockReindex(tx: Transaction, scope: TenantScope, id: stri
   if (row) await recordFailed(tx, scope, row, 'blocked');
 }
 
-/** In the caller's transaction: that version was given up since another one answers now; what was built is brought up to it. */
-export async function takeUpReindex(tx: Transaction, id: string): Promise<void> {
+/** What it has built is not judged any more, and other changes of the base need not wait for that. */
+async function giveUpCandidate(tx: Transaction, scope: TenantScope, row: ReindexRow): Promise<void> {
+  const { id, knowledge_base_id: knowledgeBaseId, version } = row;
+  await takeUpReindex(tx, id);
+  await tx.run(
+    `update version set status = 'retired' where knowledge_base_id = $1 and number = $2 and status = 'building'`,
+    [knowledgeBaseId, version],
+  );
+  await record(tx, scope, { type: 'index.version.judged', data: { knowledgeBaseId } });
+}
+
+/**
+ * In the caller's transaction: that version was given up since another one answers now; what was built is brought up to it.
+ * @param forced it was blocked, and is activated without being judged again
+ * @returns false when another one is not done yet: a base is reindexed once at a time
+ */
+export async function takeUpReindex(tx: Transaction, id: string, { forced = false } = {}): Promise<boolean> {
+  const other = await tx.row(
+    `select 1 from reindex x join reindex o on o.knowledge_base_id = x.knowledge_base_id and o.id <> x.id
+     where x.id = $1 and o.status in ('running', 'paused', 'judging')`,
+    [id],
+  );
+  if (other) return false;
   await tx.run(
     `update version v set index_id = null from reindex x
      where x.id = $1 and v.knowledge_base_id = x.knowledge_base_id and v.number = x.version`,
@@ -244,7 +267,12 @@ export async function takeUpReindex(tx: Transaction, id: string): Promise<void> 
   await tx.run('update knowledge_index i set building = true from reindex x where x.id = $1 and i.id = x.index_id', [
     id,
   ]);
-  await tx.run(`update reindex set status = 'running', version = null, lease_expires_at = now() where id = $1`, [id]);
+  await tx.run(
+    `update reindex set status = 'running', version = null, forced = forced or $2, lease_expires_at = now(), ended_at = null
+     where id = $1`,
+    [id, forced],
+  );
+  return true;
 }
 
 /**

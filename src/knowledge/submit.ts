@@ -118,11 +118,25 @@ async function alreadyComing(
     [document.id, syncId],
   );
   if (newest?.content_hash !== hash || newest.status === 'failed') return false;
+  if (newest.status === 'staged') return waitsForVersion(tx, newest.id);
   if (newest.status !== 'ready') return true;
   const withdrawn = await tx.row(`select 1 from pending_change where document_id = $1 and kind = 'unpublish'`, [
     document.id,
   ]);
   return document.served_id === newest.id && !withdrawn;
+}
+
+/** Whether something leads from a staged revision to a version. What a blocked one would have shown is sent anew: it may do better. */
+async function waitsForVersion(tx: Transaction, revisionId: string): Promise<boolean> {
+  const row = await tx.row(
+    `select 1 from revision r where r.id = $1 and (
+       exists (select from pending_change p where p.knowledge_base_id = r.knowledge_base_id and p.revision_id = r.id)
+       or exists (select from sync s where s.id = r.sync_id and s.status in ('open', 'committing'))
+       or exists (select from version_change c join version v on v.knowledge_base_id = c.knowledge_base_id and v.number = c.number
+                  where c.document_id = r.document_id and c.after = r.id and v.status = 'building'))`,
+    [revisionId],
+  );
+  return row !== null;
 }
 
 /** The details given now, over those of a revision that this one overtakes. */

@@ -9,7 +9,7 @@ import { newId, readId, showId } from '../platform/ids.js';
 import { deleteDocument } from './document-changes.js';
 import { type HeldDetails, writeDetails } from './document-details.js';
 import { lockExternalIds } from './documents.js';
-import { openBase } from './knowledge-bases.js';
+import { holdBase, openBase } from './knowledge-bases.js';
 
 export type SyncStatus = 'open' | 'committing' | 'completed' | 'blocked' | 'aborted' | 'expired';
 
@@ -111,12 +111,14 @@ export class Syncs {
 
   /** Nothing of it will ever answer. @throws ApiError conflict when it was committed */
   async abort(principal: Principal, base: string, sync: string) {
-    return this.onSync(principal, base, sync, async (tx, row) => {
+    const deed = async (tx: Transaction, row: SyncRow) => {
       if (row.status === 'aborted' || row.status === 'expired') return;
       if (row.status !== 'open' && row.status !== 'blocked')
         throw new ApiError('conflict', `This sync is ${row.status} and cannot be aborted.`);
       await discard(tx, principal, row, 'aborted');
-    });
+    };
+    // Before the sync, as in publishing: its version may be about to be activated by force.
+    return this.onSync(principal, base, sync, deed, holdBase);
   }
 
   /** Ends the syncs that nobody has uploaded to for long: their uploads are held back for nothing. */
@@ -141,10 +143,12 @@ export class Syncs {
     base: string,
     sync: string,
     deed: (tx: Transaction, row: SyncRow) => Promise<void>,
+    hold: (tx: Transaction, baseId: string) => Promise<void> = async () => undefined,
   ) {
     return this.database.as(principal, async (tx) => {
       const { id: baseId } = await openBase(tx, principal, base);
       const id = readId('sync', sync);
+      await hold(tx, baseId);
       await deed(tx, await read(tx, baseId, id, 'for update of s'));
       return showSync(await read(tx, baseId, id));
     });
@@ -246,11 +250,11 @@ export async function completeSync(
   await sayHeld(tx, id);
   await tx.run('update revision set sync_id = null where sync_id = $1', [id]);
   const row = await tx.row<Pick<SyncRow, 'knowledge_base_id' | 'outcome'> & { request_id: string | null }>(
-    `update sync set status = 'completed', version = $2, ended_at = now() where id = $1
+    `update sync set status = 'completed', version = $2, ended_at = now() where id = $1 and status in ('committing', 'blocked')
      returning knowledge_base_id, outcome, request_id`,
     [id, version],
   );
-  if (!row) throw new Error('a sync ended that is not there');
+  if (!row) throw new Error('a sync ended that was not committed, or was given up');
   await record(tx, scope, {
     type: 'sync.completed',
     subjectId: id,

@@ -1,19 +1,17 @@
-import { Injectable } from '@nestjs/common';
-import { record } from '../events/outbox.js';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, type Config } from '../config.js';
 import { Relay } from '../events/relay.js';
-import { type Gate, type GateReport, gateOf, type GateWish, type GoldenQuestion } from '../knowledge/gate.js';
-import { goldenQuestions } from '../knowledge/golden-questions.js';
-import { activateVersion, lockBase } from '../knowledge/next-version.js';
-import { blockVersion, withdrawVersion } from '../knowledge/versions.js';
-import { Database, type TenantScope, type Transaction } from '../platform/database.js';
+import type { GateReport } from '../knowledge/gate.js';
+import { boundary } from '../platform/boundary.js';
+import { Database } from '../platform/database.js';
 import { readId } from '../platform/ids.js';
 import { defineJob } from '../platform/jobs/definition.js';
 import { Handles, Sweep } from '../platform/jobs/handlers.js';
 import { JobQueue } from '../platform/jobs/job-queue.js';
-import { judge, type Trial } from './judge.js';
+import { Embedder } from '../platform/models/embedder.js';
+import { judge, PartsDown, type Trial } from './judge.js';
 import { Retrieval } from './retrieval.js';
-
-type Candidate = { knowledgeBaseId: string; tenantId: string; version: number };
+import { type Candidate, conclude, countTry, leaveOutLostModels, openTrial } from './trial.js';
 
 export const judgeJob = defineJob<Candidate>({
   name: 'judge',
@@ -22,15 +20,30 @@ export const judgeJob = defineJob<Candidate>({
   key: ({ knowledgeBaseId, version }) => `${knowledgeBaseId} ${version}`,
 });
 
+// How often a part of search may be down before a candidate is judged without it: the attempts of two jobs, which take
+// longer than a provider is left alone that fails. Nothing else of the base is published meanwhile.
+const patience = 10;
+
 /** Judges the candidates of gated bases: what passes answers from then on, what does not is kept back with a report. */
 @Injectable()
 export class GateJobs {
+  /**
+   * How many may be judged at once here. With hundreds of questions that takes minutes: most places for short jobs stay free
+   * for these. Among the long ones it would wait behind another tenant's backlog, and all publishing of its base with it.
+   */
+  private readonly places: number;
+  private taken = 0;
+  private turnedAway = false;
+
   constructor(
     relay: Relay,
     private readonly queue: JobQueue,
     private readonly database: Database,
     private readonly retrieval: Retrieval,
+    private readonly embedder: Embedder,
+    @Inject(CONFIG) { workers }: Config,
   ) {
+    this.places = Math.max(1, Math.floor(workers.light / 4));
     relay.subscribe('index.version.built', ({ tenantId, data }) =>
       queue.add(judgeJob, {
         knowledgeBaseId: readId('kb', String(data['knowledgeBaseId'])),
@@ -40,19 +53,26 @@ export class GateJobs {
     );
   }
 
+  /** Where all places are taken, it ends at once: it is announced again as soon as one is free. */
   @Handles(judgeJob)
   async judge(candidate: Candidate): Promise<void> {
-    const scope = { tenantId: candidate.tenantId };
-    const found = await this.database.as(scope, (tx) => readTrial(tx, candidate));
-    if (!found) return;
-    const { trial, questions, gate } = found;
-    const report = await judge(this.retrieval, trial, questions, gate, new Date());
-    await this.database.as(scope, (tx) => conclude(tx, scope, trial, report));
+    if (this.taken >= this.places) {
+      this.turnedAway = true;
+      return;
+    }
+    this.taken += 1;
+    try {
+      await this.settle(candidate);
+    } finally {
+      this.taken -= 1;
+    }
+    if (this.turnedAway) await this.announceWaiting();
   }
 
-  /** Candidates whose judge died. */
+  /** Candidates whose judge died, gave up for now or had no place. */
   @Sweep(20_000)
   async announceWaiting(): Promise<void> {
+    this.turnedAway = false;
     const rows = await this.database.asSystem((tx) =>
       tx.rows<Candidate>(
         `select v.knowledge_base_id as "knowledgeBaseId", v.tenant_id as "tenantId", v.number as version
@@ -62,40 +82,30 @@ export class GateJobs {
     );
     for (const row of rows) await this.queue.add(judgeJob, row);
   }
-}
 
-/** @returns null when it is not to be judged any more */
-async function readTrial(
-  tx: Transaction,
-  { knowledgeBaseId, tenantId, version }: Candidate,
-): Promise<{ trial: Trial; questions: GoldenQuestion[]; gate: Gate } | null> {
-  const row = await tx.row<{ active_version: number; gate: GateWish }>(
-    `select b.active_version, b.gate from knowledge_base b join version v on v.knowledge_base_id = b.id
-     where b.id = $1 and b.deleted_at is null and v.number = $2 and v.status = 'building'`,
-    [knowledgeBaseId, version],
-  );
-  if (!row) return null;
-  const trial = { tenantId, knowledgeBaseId, candidate: version, active: row.active_version };
-  return { trial, questions: await goldenQuestions(tx, knowledgeBaseId), gate: gateOf(row.gate) };
-}
+  private async settle(candidate: Candidate): Promise<void> {
+    const trial = await this.database.as(candidate, (tx) => openTrial(tx, candidate));
+    if (!trial) return;
+    await boundary('gate.judging', candidate.knowledgeBaseId);
+    const report = await this.verdict(candidate, trial);
+    await this.database.as(candidate, (tx) => conclude(tx, candidate, report));
+  }
 
-async function conclude(tx: Transaction, scope: TenantScope, trial: Trial, report: GateReport): Promise<void> {
-  const { knowledgeBaseId: id, candidate } = trial;
-  const base = await lockBase(tx, id);
-  const waits = await tx.row<{ parent: number }>(
-    `select parent from version where knowledge_base_id = $1 and number = $2 and status = 'building'`,
-    [id, candidate],
-  );
-  if (!base || !waits) return;
-  await tx.run('update version set report = $3 where knowledge_base_id = $1 and number = $2', [
-    id,
-    candidate,
-    JSON.stringify(report),
-  ]);
-  // A person has moved the pointer meanwhile: it was built on, and judged beside, what no longer answers.
-  if (base.active_version !== waits.parent) await withdrawVersion(tx, scope, id, candidate);
-  else if (report.blocked) await blockVersion(tx, scope, id, candidate, report);
-  else await activateVersion(tx, scope, base, candidate);
-  // What waited for the verdict can be published now.
-  await record(tx, scope, { type: 'index.version.judged', data: { knowledgeBaseId: id } });
+  /**
+   * What is down for too long is left out on both sides, which are thus compared alike.
+   * @throws PartsDown as long as there is patience
+   */
+  private async verdict(candidate: Candidate, trial: Trial): Promise<GateReport> {
+    await leaveOutLostModels(this.embedder, trial);
+    for (;;) {
+      try {
+        return await judge(this.retrieval, trial, new Date());
+      } catch (error) {
+        if (!(error instanceof PartsDown)) throw error;
+        const tries = await this.database.as(candidate, (tx) => countTry(tx, candidate));
+        if (tries < patience) throw error;
+        for (const { without } of [trial.live, trial.candidate]) for (const part of error.parts) without.add(part);
+      }
+    }
+  }
 }

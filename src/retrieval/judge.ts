@@ -1,41 +1,55 @@
 import type { Principal } from '../access/principal.js';
 import type { Expected, Gate, GateReport, GoldenQuestion, WorseQuestion } from '../knowledge/gate.js';
 import { showId } from '../platform/ids.js';
-import type { Retrieval, SearchAnswer } from './retrieval.js';
+import { allSteps, type Retrieval, type SearchAnswer } from './retrieval.js';
 import type { SearchResult } from './search-result.js';
+import type { IndexModel } from './target.js';
 
 /** How many results are looked at for what a question must find. */
 const depth = 10;
 // A report is read by a person.
 const mostWorse = 50;
 
-/** What is judged: a candidate, beside the version that answers. */
+/** One of the two versions, and what is left out when it is asked: `semantic`, `rerank`. */
+export interface Side {
+  version: number;
+  /** What it was embedded with; null: it shows nothing. */
+  model: IndexModel | null;
+  without: Set<string>;
+}
+
+/** What is judged: a candidate, beside the version that answers and that it was built on. */
 export interface Trial {
   tenantId: string;
   knowledgeBaseId: string;
-  candidate: number;
-  active: number;
+  live: Side;
+  candidate: Side;
+  questions: GoldenQuestion[];
+  gate: Gate;
+}
+
+/** Parts of search that may be back soon did not take part: what was found without them says nothing about the text. */
+export class PartsDown extends Error {
+  constructor(readonly parts: readonly string[]) {
+    super(`${parts.join(' and ')} did not take part: judged again later`);
+  }
 }
 
 interface Outcome {
   question: GoldenQuestion;
   before: number | null;
   after: number | null;
-  why: WorseQuestion['why'];
+  /** Of the document that was found before; undefined: none was. */
+  why: WorseQuestion['why'] | undefined;
   first: string | null;
 }
 
 /**
  * Asks every question of both versions, one after the other.
- * @throws Error when only one of the two could be asked in full: that says nothing about the text
+ * @throws PartsDown when one of the two could not be asked with all that is not left out
  */
-export async function judge(
-  retrieval: Retrieval,
-  trial: Trial,
-  questions: readonly GoldenQuestion[],
-  gate: Gate,
-  now: Date,
-): Promise<GateReport> {
+export async function judge(retrieval: Retrieval, trial: Trial, now: Date): Promise<GateReport> {
+  const { live, candidate, questions, gate } = trial;
   const outcomes: Outcome[] = [];
   for (const question of questions) outcomes.push(await askBoth(retrieval, trial, question));
   const before = mean(outcomes.map((outcome) => worth(outcome.before)));
@@ -43,18 +57,21 @@ export async function judge(
   const lost = outcomes.filter((outcome) => outcome.before !== null && outcome.after === null).length;
   const reason = objection(gate, before - after, lost);
   return {
-    against: trial.active,
+    against: live.version,
     questions: questions.length,
     before,
     after,
     lost,
+    degraded: { before: [...live.without].toSorted(), after: [...candidate.without].toSorted() },
     blocked: reason !== null,
     reason,
     worse: outcomes
       .filter((outcome) => worth(outcome.after) < worth(outcome.before))
       .toSorted((a, b) => worth(b.before) - worth(b.after) - (worth(a.before) - worth(a.after)))
       .slice(0, mostWorse)
-      .map(({ question, ...rest }) => ({ questionId: showId('gq', question.id), query: question.query, ...rest })),
+      .flatMap(({ question: { id, query }, why, ...rest }) =>
+        why ? [{ questionId: showId('gq', id), query, why, ...rest }] : [],
+      ),
     judgedAt: now.toISOString(),
   };
 }
@@ -72,34 +89,42 @@ function objection({ maxDrop, maxLost }: Gate, drop: number, lost: number): stri
 }
 
 async function askBoth(retrieval: Retrieval, trial: Trial, question: GoldenQuestion): Promise<Outcome> {
-  const before = await ask(retrieval, trial, question, trial.active);
+  const before = await ask(retrieval, trial, trial.live, question);
   const documentId = before.results.find((result) => isExpected(result, question.expected))?.document.id;
-  const after = await ask(retrieval, trial, question, trial.candidate, documentId);
-  if (after.degraded.length !== before.degraded.length)
-    throw new Error('one version was searched with the model and the other without: judged again later');
+  const { explanation, ...after } = await ask(retrieval, trial, trial.candidate, question, documentId);
   return {
     question,
     before: rankIn(before, question.expected),
     after: rankIn(after, question.expected),
-    why: after.explanation ? { documentId: after.explanation.documentId, reason: after.explanation.reason } : null,
+    why: explanation && { documentId: explanation.documentId, reason: explanation.reason },
     first: after.results[0]?.document.id ?? null,
   };
 }
 
-function ask(
+async function ask(
   retrieval: Retrieval,
   { tenantId, knowledgeBaseId }: Trial,
+  { version, without }: Side,
   { query, principal }: GoldenQuestion,
-  version: number,
   documentId?: string,
 ): Promise<SearchAnswer> {
-  const wish = { query, topK: depth, mode: 'hybrid' as const, version, explain: true, documentId };
-  return retrieval.search(
+  const answer = await retrieval.search(
     judgeOf(tenantId),
     showId('kb', knowledgeBaseId),
-    { ...wish, ...(principal ? { as: principal } : {}) },
+    {
+      query,
+      topK: depth,
+      mode: without.has('semantic') ? 'keyword' : 'hybrid',
+      rank: { ...allSteps, rerank: !without.has('rerank') },
+      version,
+      explain: true,
+      documentId,
+      ...(principal ? { as: principal } : {}),
+    },
     { judging: true },
   );
+  if (answer.degraded.length > 0) throw new PartsDown(answer.degraded);
+  return answer;
 }
 
 /** Somebody who may read everything, so as to look with anybody's eyes. */
@@ -113,7 +138,7 @@ const judgeOf = (tenantId: string): Principal => ({
   keyId: null,
 });
 
-function rankIn({ results }: SearchAnswer, expected: readonly Expected[]): number | null {
+function rankIn({ results }: Pick<SearchAnswer, 'results'>, expected: readonly Expected[]): number | null {
   const at = results.findIndex((result) => isExpected(result, expected));
   return at < 0 ? null : at + 1;
 }

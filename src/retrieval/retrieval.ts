@@ -48,7 +48,8 @@ interface SearchRights {
   judging?: boolean;
 }
 
-const allSteps: NonNullable<SearchWish['rank']> = {
+/** What a search does unless it is told otherwise. */
+export const allSteps: NonNullable<SearchWish['rank']> = {
   understand: true,
   dropDuplicates: true,
   perDocument: 3,

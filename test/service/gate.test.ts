@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Watch } from '../../src/chat/watch.js';
+import { gating, names, shuffled, subjects } from './gating.js';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
@@ -14,57 +14,7 @@ beforeEach(async () => {
   library = await openLibrary(service);
 });
 
-const subjects = [
-  ['leave', 'Everyone has 27 days of annual leave each year.', 'How many days of annual leave are there?'],
-  ['kitchen', 'The kitchen on the third floor closes at six in the evening.', 'When does the kitchen close?'],
-  ['parking', 'Bicycles are kept in the cellar, and cars behind the house.', 'Where are bicycles kept?'],
-  ['travel', 'Train tickets are paid back within two weeks of a journey.', 'When are train tickets paid back?'],
-] as const;
-const names = subjects.map(([name]) => name).toSorted();
-
-const ask = (query: string, expected: object[], more: object = {}) =>
-  library.call('POST', '/golden-questions', { body: { query, expected, ...more } });
-
-/** A base that is served, with a question for each of its documents. */
-async function gated(): Promise<void> {
-  for (const [externalId, content] of subjects) await library.upload({ externalId, title: externalId, content });
-  await service.settle();
-  for (const [externalId, , query] of subjects) expect((await ask(query, [{ externalId }])).status).toBe(201);
-}
-
-/** The same documents, each with the text that stood in the next one. */
-const shuffled = subjects.map(([externalId, , query], at) => ({
-  externalId,
-  title: externalId,
-  content: subjects[(at + 1) % subjects.length]?.[1],
-  query,
-}));
-
-async function syncOf(documents: { externalId: string; content?: string }[]) {
-  const { id } = (await library.call('POST', '/syncs')).body;
-  for (const { externalId, content } of documents) await library.upload({ externalId, content, syncId: id });
-  await library.call('POST', `/syncs/${id}/commit`, { body: {} });
-  await service.settle();
-  return (await library.call('GET', `/syncs/${id}`)).body;
-}
-
-const version = async (number: number) => (await library.call('GET', `/versions/${number}`)).body;
-const told = async (type: string) =>
-  (await service.call('GET', '/v1/events?limit=100')).body.data.filter(
-    (event: { type: string; data: { knowledgeBaseId?: string } }) =>
-      event.type === type && event.data.knowledgeBaseId === library.base,
-  );
-const force = (number: number) => library.call('POST', `/versions/${number}/activate`, { body: { force: true } });
-const firstFor = async (query: string) => (await library.finds(query))[0];
-
-const answerTo = (message: string) =>
-  service.call('POST', '/v1/chat', { body: { knowledgeBases: [library.base], message } });
-const rate = (message: string, rating: string) =>
-  service.call('POST', `/v1/messages/${message}/feedback`, { body: { rating } });
-const watch = async () => {
-  await service.part(Watch).look();
-  return library.activeVersion();
-};
+const { ask, gated, syncOf, version, told, force, firstFor } = gating(() => ({ service, library }));
 
 describe('golden questions', () => {
   it('are kept, listed and taken away', async () => {
@@ -203,56 +153,5 @@ describe('a gated base', () => {
     expect(list.map((one: { externalId: string }) => one.externalId).toSorted()).toEqual(names);
     expect(list.map(({ status }: { status: string }) => status)).toEqual(list.map(() => 'ready'));
     expect(await force(bad.version)).toMatchObject({ status: 410, body: { code: 'gone' } });
-  });
-});
-
-describe('a version that answers worse than the one before it', () => {
-  beforeEach(async () => {
-    await library.publish({ externalId: 'leave', title: 'Leave', content: subjects[0][1] });
-  });
-
-  it('is taken back when more is not found than before, and says so', async () => {
-    await library.call('PATCH', '', { body: { gate: { rollback: { notFoundRise: 0.4, minAnswers: 3 } } } });
-    for (let n = 0; n < 3; n++) expect((await answerTo(subjects[0][2])).body.outcome).not.toBe('not_found');
-    const good = await library.activeVersion();
-    await library.publish({ externalId: 'leave', title: 'Harbour', content: 'The tide table hangs at the harbour.' });
-    const bad = await library.activeVersion();
-    for (let n = 0; n < 2; n++) expect((await answerTo(subjects[0][2])).body.outcome).toBe('not_found');
-    expect(await watch()).toBe(bad); // two answers say too little
-    await answerTo(subjects[0][2]);
-    expect(await watch()).toBe(good);
-    const why = { reason: 'not_found_rise', answers: 3, notFound: 1, before: 0 };
-    expect((await version(bad)).report).toMatchObject({ rolledBack: why });
-    expect(await told('index.version.rolled_back')).toMatchObject([{ data: { version: good, previous: bad, ...why } }]);
-    expect((await answerTo(subjects[0][2])).body.outcome).not.toBe('not_found');
-    expect(await watch()).toBe(good);
-  });
-
-  it('is taken back when its answers are disliked', async () => {
-    await library.call('PATCH', '', { body: { gate: { rollback: { negativeRate: 0.5, minAnswers: 2 } } } });
-    const good = await library.activeVersion();
-    await library.publish({ externalId: 'leave', title: 'Leave', content: 'Everyone has 90 days of annual leave.' });
-    const [one, two] = [await answerTo(subjects[0][2]), await answerTo(subjects[0][2])];
-    expect((await rate(one.body.messageId, 'negative')).body).toMatchObject({ rating: 'negative' });
-    expect((await rate(two.body.messageId, 'positive')).status).toBe(200);
-    expect(await watch()).toBe(good + 1);
-    await rate(two.body.messageId, 'negative');
-    expect(await watch()).toBe(good);
-  });
-
-  it('stays where nobody has asked for that', async () => {
-    await library.publish({ externalId: 'leave', title: 'Harbour', content: 'The tide table hangs at the harbour.' });
-    const active = await library.activeVersion();
-    for (let n = 0; n < 3; n++) await answerTo(subjects[0][2]);
-    expect(await watch()).toBe(active);
-  });
-
-  it('is rated by who asked, and by nobody else', async () => {
-    const { messageId } = (await answerTo(subjects[0][2])).body;
-    const other = await service.call('POST', '/v1/api-keys', { body: { name: 'other', scopes: ['chat'] } });
-    const call = { body: { rating: 'negative' }, key: other.body.key };
-    expect((await service.call('POST', `/v1/messages/${messageId}/feedback`, call)).status).toBe(404);
-    expect((await rate(messageId, 'bad')).body).toMatchObject({ code: 'validation_failed' });
-    expect((await rate(messageId, 'positive')).status).toBe(200);
   });
 });

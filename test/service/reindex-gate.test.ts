@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ReindexJobs } from '../../src/ingestion/reindex.jobs.js';
 import { made } from './callers.js';
 import { byMeaning, startEmbeddingServer } from './embedding-server.js';
+import { gating } from './gating.js';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 import { lexical, leave, trains, reindexing } from './reindexing.js';
@@ -23,7 +24,8 @@ beforeEach(async () => {
   library = await openLibrary(service);
 });
 
-const { reindex, state, version, pipeline, events } = reindexing(() => ({ service, library }));
+const { reindex, state, version, pipeline, events, indexes } = reindexing(() => ({ service, library }));
+const { force } = gating(() => ({ service, library }));
 
 const ask = async () => {
   await library.publish(leave);
@@ -39,7 +41,6 @@ describe('of a base with golden questions', () => {
     const { id } = await reindex({ chunking: { targetChars: 500, maxChars: 600 } });
     await service.part(ReindexJobs).work();
     expect(await state(id)).toMatchObject({ status: 'judging', version: 5 });
-    expect((await library.call('POST', `/reindexes/${id}/cancel`)).status).toBe(409);
     expect(await library.activeVersion()).toBe(4);
     await service.settle();
     expect(await state(id)).toMatchObject({ status: 'completed', version: 5 });
@@ -54,14 +55,51 @@ describe('of a base with golden questions', () => {
     expect(await version(5)).toMatchObject({ status: 'blocked', report: { blocked: true } });
     expect(await events('reindex.failed')).toMatchObject([{ reindexId: id, code: 'blocked' }]);
     expect((await pipeline()).embedding.model).toBe('scripted');
-    await library.publish(trains);
-    expect(await library.activeVersion()).toBe(6);
-    expect((await library.call('POST', '/versions/5/activate', { body: { force: true } })).status).toBe(409);
-    await library.activate(4);
-    expect((await library.call('POST', '/versions/5/activate', { body: { force: true } })).status).toBe(200);
+    expect(await force(5)).toMatchObject({ status: 200, body: { number: 5, status: 'active' } });
     expect((await pipeline()).embedding.model).toBe(lexical);
     expect(await state(id)).toMatchObject({ status: 'completed', version: 5 });
     expect((await library.finds('leave railway', { mode: 'keyword' })).sort()).toEqual(['leave']);
+  });
+
+  it('a worse one that a person wants goes on from what was published since, and is not judged again', async () => {
+    await ask();
+    const { id } = await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    await library.publish(trains);
+    expect(await force(5)).toMatchObject({ status: 200, body: { number: 5, status: 'retired' } });
+    expect(await state(id)).toMatchObject({ status: 'running', version: null, endedAt: null });
+    expect(await force(5)).toMatchObject({ status: 410 });
+    expect((await pipeline()).embedding.model).toBe('scripted');
+    await service.settle();
+    expect(await state(id)).toMatchObject({ status: 'completed', version: 7, progress: { done: 5, total: 5 } });
+    expect(await version(7)).toMatchObject({ status: 'active', parent: 6, report: null, stats: { documents: 5 } });
+    expect((await pipeline()).embedding.model).toBe(lexical);
+    expect((await library.finds('leave railway', { mode: 'keyword' })).sort()).toEqual(['leave', 'trains']);
+    expect(await events('reindex.completed')).toMatchObject([{ reindexId: id, version: 7 }]);
+  });
+
+  it('a worse one waits to be forced while another is under way', async () => {
+    await ask();
+    await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    await library.publish(trains);
+    const { id } = await reindex({ chunking: { targetChars: 500, maxChars: 600 } });
+    expect(await force(5)).toMatchObject({ status: 409, body: { detail: expect.stringContaining('Another reindex') } });
+    await library.call('POST', `/reindexes/${id}/cancel`);
+    expect((await force(5)).status).toBe(200);
+  });
+
+  it('one that is judged can be cancelled, and nothing waits for it any more', async () => {
+    await ask();
+    const { id } = await reindex({ chunking: { targetChars: 500, maxChars: 600 } });
+    await service.part(ReindexJobs).work();
+    expect((await state(id)).status).toBe('judging');
+    const cancelled = await library.call('POST', `/reindexes/${id}/cancel`);
+    expect(cancelled).toMatchObject({ status: 200, body: { status: 'cancelled' } });
+    expect(await version(5)).toMatchObject({ status: 'retired', report: null });
+    await library.publish(trains);
+    expect(await version(6)).toMatchObject({ status: 'active', parent: 4 });
+    expect(await indexes()).toHaveLength(1);
   });
 
   it('one that was built on what no longer answers is brought up to what does', async () => {
