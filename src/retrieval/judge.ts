@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Principal } from '../access/principal.js';
 import type { Expected, Gate, GateReport, GoldenQuestion, WorseQuestion } from '../knowledge/gate.js';
 import { showId } from '../platform/ids.js';
@@ -55,7 +56,7 @@ export async function judge(retrieval: Retrieval, trial: Trial, now: Date): Prom
   const before = mean(outcomes.map((outcome) => worth(outcome.before)));
   const after = mean(outcomes.map((outcome) => worth(outcome.after)));
   const lost = outcomes.filter((outcome) => outcome.before !== null && outcome.after === null).length;
-  const reason = objection(gate, before - after, lost);
+  const reason = untried(trial) ?? objection(gate, before - after, lost);
   return {
     against: live.version,
     questions: questions.length,
@@ -79,6 +80,12 @@ export async function judge(retrieval: Retrieval, trial: Trial, now: Date): Prom
 const worth = (rank: number | null): number => (rank === null ? 0 : 1 / rank);
 
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1);
+
+/** New vectors that nobody could ask for anything are what a gate is for: keyword search says nothing of them. */
+function untried({ live, candidate }: Trial): string | null {
+  if (!candidate.without.has('semantic') || isDeepStrictEqual(candidate.model, live.model)) return null;
+  return 'its vectors could not be tried, since their model did not answer';
+}
 
 function objection({ maxDrop, maxLost }: Gate, drop: number, lost: number): string | null {
   // Means of many fractions: what is equal must not count as more.

@@ -80,9 +80,9 @@ describe('a verdict', () => {
   });
 
   it('does not wait for a model for ever: both are asked by keyword then, and the report says so', async () => {
-    await gated({ embedding: { model: lexical } });
-    await reindex({ embedding: { model: 'scripted' } });
-    await service.part(ReindexJobs).work();
+    await gated();
+    await library.upload(more);
+    await upToCandidate();
     model.answer = down;
     await service.settle();
     expect(await newest()).toMatchObject({
@@ -95,8 +95,24 @@ describe('a verdict', () => {
     );
   });
 
-  it('does not wait for a reranker for ever: both are asked without it', async () => {
+  it('is against vectors of another model that nobody could try', async () => {
     // In a new process: how often the model failed is forgotten.
+    await service.restart(model.env);
+    await gated({ embedding: { model: lexical } });
+    const { id } = await reindex({ embedding: { model: 'scripted' } });
+    await service.part(ReindexJobs).work();
+    model.answer = down;
+    await service.settle();
+    expect(await newest()).toMatchObject({
+      number: 3,
+      status: 'blocked',
+      report: { before: 0, after: 0, reason: expect.stringContaining('could not be tried') },
+    });
+    expect((await state(id)).status).toBe('blocked');
+    expect(await library.activeVersion()).toBe(2);
+  });
+
+  it('does not wait for a reranker for ever: both are asked without it', async () => {
     await service.restart({ ...model.env, ...reranker.env });
     await gated();
     await library.upload(more);
