@@ -51,6 +51,13 @@ export class SlowLane implements OnModuleDestroy {
     return any;
   }
 
+  /** Waits for a file that goes on here without a worker. @returns whether there was one */
+  async finishMoved(): Promise<boolean> {
+    const { moved } = this;
+    await Promise.allSettled([moved?.working]);
+    return moved !== null;
+  }
+
   /** While there is still a database to say that the file waits again. */
   async onModuleDestroy(): Promise<void> {
     const why = new Error('the slow lane is closing');

@@ -7,6 +7,7 @@ import { Tenants } from '../../src/access/tenants.js';
 import { beginWork, createApp, stopApp } from '../../src/app.module.js';
 import { readConfig } from '../../src/config.js';
 import { Relay } from '../../src/events/relay.js';
+import { SlowLane } from '../../src/ingestion/slow-lane.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { scratchDatabase } from './scratch.js';
@@ -100,8 +101,11 @@ export async function startService(options: { env?: Settings | ((engines: Engine
     adminKey,
     dataDir,
     call,
-    /** Steps the relay, the sweeps and the queue until nothing is left to do. */
-    settle: () => app.get(JobRunner).drain(),
+    /** Steps the relay, the sweeps and the queue until nothing is left to do, also where no worker is held. */
+    settle: async () => {
+      do await app.get(JobRunner).drain();
+      while (await app.get(SlowLane).finishMoved());
+    },
     /** Tells what was recorded, so that jobs wait in the queue; none is carried out. */
     announce: () => app.get(Relay).relay(),
     /** Sets going what a process does by itself, workers and sweeps among it, where nobody steps them. */
