@@ -25,7 +25,17 @@ export class JsonDocumentDto extends UploadFieldsDto {
 
   @ChoiceField({
     optional: true,
-    of: ['text/plain', 'text/markdown', 'text/mdx', 'text/html', 'text/csv', 'application/json', 'message/rfc822'],
+    of: [
+      'text/plain',
+      'text/markdown',
+      'text/mdx',
+      'text/html',
+      'text/csv',
+      'application/json',
+      'application/x-ipynb+json',
+      'application/rss+xml',
+      'message/rfc822',
+    ],
   })
   contentType = 'text/plain';
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.js';
-import type { ContentType, ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
+import { type ContentType, FEED, NOTEBOOK, type ParsedDocument } from '../../src/ingestion/parsers/parsed.js';
 import { parserFor } from '../../src/ingestion/parsers/registry.js';
 
 const { bounds } = readConfig({}).parser;
@@ -97,6 +97,49 @@ describe('CSV', () => {
     expect((await parse('text/csv', 'a,b\n"one\ntwo",3\n')).text).toBe('a | b\none two | 3');
     const shiftJis = Buffer.from('96bc914f2c944e97ee0a8db293a191be98592c33300a', 'hex');
     expect((await parse('text/csv', shiftJis)).text).toBe('名前 | 年齢\n佐藤太郎 | 30');
+  });
+});
+
+describe('a notebook', () => {
+  it('reads prose as Markdown, and programs with what they printed as code', async () => {
+    const cells = [
+      { cell_type: 'markdown', source: ['# Tides\n', '\n', 'The *moon* pulls.'] },
+      {
+        cell_type: 'code',
+        source: 'print("high")',
+        outputs: [{ text: ['04:10\n', '05:20\n'] }, { data: { 'text/plain': '42', 'image/png': 'aGk=' } }],
+      },
+      { cell_type: 'raw', source: 'As it is.' },
+    ];
+    const parsed = await parse(NOTEBOOK, JSON.stringify({ nbformat: 4, metadata: {}, cells }));
+    expect(parsed.title).toBe('Tides');
+    expect(kinds(parsed)).toEqual([
+      ['heading', 'Tides'],
+      ['paragraph', 'The moon pulls.'],
+      ['code', 'print("high")'],
+      ['code', '04:10\n05:20'],
+      ['code', '42'],
+      ['paragraph', 'As it is.'],
+    ]);
+  });
+});
+
+describe('a feed', () => {
+  it('reads the whole text of an entry where there is one, else its summary, under its heading and with its day', async () => {
+    const atom = `<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>News</title>
+      <entry><title>High water</title><updated>2026-03-01</updated><summary>Short.</summary>
+        <content type="html">&lt;p&gt;At &lt;b&gt;04:10&lt;/b&gt;.&lt;/p&gt;</content></entry>
+      <entry><title>Low water</title><summary>At 10:20.</summary></entry></feed>`;
+    const parsed = await parse(FEED, atom);
+    expect(parsed.title).toBe('News');
+    expect(kinds(parsed)).toEqual([
+      ['heading', 'News'],
+      ['heading', 'High water'],
+      ['paragraph', '2026-03-01'],
+      ['paragraph', 'At 04:10.'],
+      ['heading', 'Low water'],
+      ['paragraph', 'At 10:20.'],
+    ]);
   });
 });
 

@@ -4,6 +4,8 @@ import { readConfig } from '../../src/config.js';
 import {
   type ContentType,
   DOCX,
+  FEED,
+  NOTEBOOK,
   type ParsedDocument,
   PPTX,
   type ReadBounds,
@@ -25,6 +27,8 @@ const known: Record<ContentType, { title: string | null; headings: string[]; pag
   [XLSX]: { title: TITLE, headings: ['Basics', 'More'], pages: 2, table: true },
   'application/epub+zip': { title: TITLE, headings: ['Basics'], pages: 0, table: true },
   'application/json': { title: TITLE, headings: ['Ports'], pages: 0, table: true },
+  [NOTEBOOK]: { title: TITLE, headings: ['Basics'], pages: 0, table: true },
+  [FEED]: { title: TITLE, headings: [TITLE, 'Basics'], pages: 0, table: true },
   'message/rfc822': { title: TITLE, headings: [TITLE, 'Basics'], pages: 0, table: true },
   'text/csv': { title: null, headings: [], pages: 0, table: true },
   'text/html': { title: TITLE, headings: ['Basics'], pages: 0, table: true },
@@ -40,6 +44,8 @@ const empty: Record<ContentType, () => Promise<Buffer>> = {
   [XLSX]: async () => workbook({ Sheet1: '<sheetData/>' }),
   'application/epub+zip': async () => book({ 'one.xhtml': page('<img alt="" src="x.png"/>') }),
   'application/json': async () => Buffer.from('{"a": [], "b": null, "c": ""}'),
+  [NOTEBOOK]: async () => Buffer.from('{"cells": [{"cell_type": "code", "source": [], "outputs": []}]}'),
+  [FEED]: async () => Buffer.from('<rss><channel><title/><item><title> </title></item></channel></rss>'),
   'message/rfc822': async () => Buffer.from('X-Mailer: nobody\r\n\r\n \r\n'),
   'text/csv': async () => Buffer.from(',,\n"",\n'),
   'text/html': async () => Buffer.from('<script>1</script><p hidden>x</p>'),
@@ -56,6 +62,8 @@ const damaged: Partial<Record<ContentType, () => Promise<Buffer>>> = {
   [XLSX]: () => half(XLSX),
   'application/epub+zip': () => half('application/epub+zip'),
   'application/json': async () => Buffer.from('{"a": [1, 2'),
+  [NOTEBOOK]: async () => Buffer.from('{"nbformat": 4}'),
+  [FEED]: async () => Buffer.from('<rss><channel><title>x'),
   'message/rfc822': async () => Buffer.from('\r\n\r\nno header at all'),
 };
 

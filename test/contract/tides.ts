@@ -1,7 +1,7 @@
 import { Document, HeadingLevel, Packer, Paragraph, Table, TableCell, TableRow } from 'docx';
 import PdfWriter from 'pdfkit';
 import { packStored } from '../../src/ingestion/parsers/archive.js';
-import { type ContentType, DOCX, PPTX, XLSX } from '../../src/ingestion/parsers/parsed.js';
+import { type ContentType, DOCX, FEED, NOTEBOOK, PPTX, XLSX } from '../../src/ingestion/parsers/parsed.js';
 
 // One small document, "Handbook of Tides", in every format that is read.
 
@@ -178,6 +178,26 @@ export const samples: Record<ContentType, () => Promise<Buffer>> = {
           { Port: 'Dover', High: '05:20' },
         ],
       }),
+    ),
+  [NOTEBOOK]: async () =>
+    Buffer.from(
+      JSON.stringify({
+        nbformat: 4,
+        metadata: { title: TITLE },
+        cells: [
+          { cell_type: 'markdown', source: markdown.split(/(?<=\n)/) },
+          {
+            cell_type: 'code',
+            source: 'print("high")',
+            outputs: [{ text: ['04:10\n'] }, { data: { 'image/png': 'aGk=' } }],
+          },
+        ],
+      }),
+    ),
+  [FEED]: async () =>
+    Buffer.from(
+      `<rss xmlns:content="x"><channel><title>${TITLE}</title><item><title>Basics</title>
+       <description>Too short.</description><content:encoded><![CDATA[<p>${BODY}</p>${table}]]></content:encoded></item></channel></rss>`,
     ),
   'message/rfc822': async () =>
     Buffer.from(

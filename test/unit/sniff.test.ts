@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { packStored } from '../../src/ingestion/parsers/archive.js';
-import { DOCX, PPTX, XLSX } from '../../src/ingestion/parsers/parsed.js';
+import { DOCX, FEED, NOTEBOOK, PPTX, XLSX } from '../../src/ingestion/parsers/parsed.js';
 import { readConfig } from '../../src/config.js';
 import { sniff } from '../../src/ingestion/parsers/sniff.js';
 
@@ -47,6 +47,9 @@ describe('sniff', () => {
     ['a table by its declaration', 'a\tb\n1\t2', null, 'text/tab-separated-values; charset=utf-8', 'text/csv'],
     ['JSON by its name', '{}', 'a.json', 'application/octet-stream', 'application/json'],
     ['JSON by its declaration', '[1]', null, 'application/json', 'application/json'],
+    ['a notebook by its name', '{}', 'a.ipynb', 'application/octet-stream', NOTEBOOK],
+    ['a feed by its beginning', '<?xml version="1.0"?>\n<rss version="2.0">', 'news.xml', 'text/xml', FEED],
+    ['a feed by its declaration', '<x/>', null, 'application/atom+xml', FEED],
     ['an email by its name', 'Subject: x\n\ny', 'a.eml', null, 'message/rfc822'],
     ['unknown text as plain text', 'a,b\n1,2', 'table.xyz', 'application/x-table', 'text/plain'],
     ['text that mentions the mark of a PDF', 'A file starts with %PDF-1.7, always.', null, null, 'text/plain'],

@@ -2,7 +2,7 @@ import { DOCX, PPTX, XLSX } from './parsed.js';
 
 /** What can be uploaded, as a list for people. */
 export const READABLE =
-  'PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), EPUB, HTML, Markdown, MDX, CSV, JSON, email (.eml) or plain text';
+  'PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), EPUB, HTML, Markdown, MDX, CSV, JSON, a notebook (.ipynb), a feed (RSS, Atom), email (.eml) or plain text';
 
 const names: Record<string, string> = {
   'application/pdf': 'a PDF',

@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { type ContentType, DOCX, PPTX, XLSX } from './parsed.js';
+import { type ContentType, DOCX, FEED, NOTEBOOK, PPTX, XLSX } from './parsed.js';
 
 /** What the sender says of a file: hints only, never trusted. */
 export interface TypeHint {
@@ -31,6 +31,8 @@ const BY_NAME: [RegExp, ContentType][] = [
   [/^\.(?:md|markdown|mkd|mdown)$/, 'text/markdown'],
   [/^\.(?:csv|tsv|tab)$/, 'text/csv'],
   [/^\.(?:json|jsonl|ndjson)$/, 'application/json'],
+  [/^\.ipynb$/, NOTEBOOK],
+  [/^\.(?:rss|atom)$/, FEED],
   [/^\.eml$/, 'message/rfc822'],
 ];
 const BY_DECLARATION: Record<string, ContentType> = {
@@ -43,6 +45,9 @@ const BY_DECLARATION: Record<string, ContentType> = {
   'application/json': 'application/json',
   'application/x-ndjson': 'application/json',
   'application/jsonl': 'application/json',
+  [NOTEBOOK]: NOTEBOOK,
+  [FEED]: FEED,
+  'application/atom+xml': FEED,
   'message/rfc822': 'message/rfc822',
   'text/plain': 'text/plain',
   'text/html': 'text/html',

@@ -4,6 +4,9 @@ import { PermanentFailure } from '../../errors.js';
 export const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
 export const PPTX = 'application/vnd.openxmlformats-officedocument.presentationml.presentation';
 export const XLSX = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
+export const NOTEBOOK = 'application/x-ipynb+json';
+/** Atom, too: what it is stands in the first element. */
+export const FEED = 'application/rss+xml';
 
 export type ContentType =
   | 'application/pdf'
@@ -12,6 +15,8 @@ export type ContentType =
   | typeof XLSX
   | 'application/epub+zip'
   | 'application/json'
+  | typeof NOTEBOOK
+  | typeof FEED
   | 'message/rfc822'
   | 'text/csv'
   | 'text/html'

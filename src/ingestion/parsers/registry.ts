@@ -1,4 +1,4 @@
-import { type ContentType, DOCX, type Parser, PPTX, XLSX } from './parsed.js';
+import { type ContentType, DOCX, FEED, NOTEBOOK, type Parser, PPTX, XLSX } from './parsed.js';
 
 // Imported on use: pdf.js alone costs a process 50 ms and 30 MB, which a text file need not pay.
 const parsers: Record<ContentType, () => Promise<Parser>> = {
@@ -8,6 +8,8 @@ const parsers: Record<ContentType, () => Promise<Parser>> = {
   [XLSX]: async () => (await import('./xlsx.js')).xlsxParser,
   'application/epub+zip': async () => (await import('./epub.js')).epubParser,
   'application/json': async () => (await import('./json.js')).jsonParser,
+  [NOTEBOOK]: async () => (await import('./notebook.js')).notebookParser,
+  [FEED]: async () => (await import('./feed.js')).feedParser,
   'message/rfc822': async () => (await import('./eml.js')).emlParser,
   'text/csv': async () => (await import('./csv.js')).csvParser,
   'text/html': async () => (await import('./html.js')).htmlParser,

@@ -4,7 +4,7 @@ import { Archive } from './archive.js';
 import { decodeText } from './decode.js';
 import { formatName, READABLE, seemsToBe } from './format-names.js';
 import { PDF, promisedBy, textTypeOf, type TypeHint } from './media-types.js';
-import { type ContentType, DOCX, PPTX, type ReadBounds, XLSX } from './parsed.js';
+import { type ContentType, DOCX, FEED, PPTX, type ReadBounds, XLSX } from './parsed.js';
 
 const SAMPLE = 64 * 1024;
 const IN_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, 'application/epub+zip']);
@@ -123,10 +123,13 @@ function textFormat(bytes: Buffer): string {
 const HTML_START =
   /^(?:\ufeff|\s|<!--[\s\S]*?-->|<\?xml[^>]*>)*<(?:!doctype\s+html|html|head|body|title|meta|link|base|script|style|header|main|article|section|nav|table|div|p|h[1-6]|ul|ol|dl|pre|form|center|font|a|b|i|span|img|br|hr|iframe|blockquote)[\s/>]/i;
 
+const FEED_START = /^(?:\ufeff|\s|<!--[\s\S]*?-->|<\?[^>]*>)*<(?:rss|feed|rdf:RDF)[\s>]/i;
+
 function textKind(bytes: Buffer, hint: TypeHint): ContentType {
   const known = textTypeOf(hint);
   if (known) return known;
   const head = decodeText(bytes.subarray(0, 2 * SAMPLE));
+  if (FEED_START.test(head)) return FEED;
   return HTML_START.test(head) ? 'text/html' : 'text/plain';
 }
 
