@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Database } from '../platform/database.js';
 import { inBackground } from '../platform/lane.js';
@@ -6,6 +7,7 @@ import { Letters } from './letters.js';
 import { PostingCache } from './posting-cache.js';
 
 const everyMs = 15_000;
+const longestEndMs = 3000;
 
 /**
  * What was deleted leaves the memory of every process that answers questions within a minute, also where nobody asks any
@@ -28,10 +30,12 @@ export class CacheUpkeep implements OnModuleDestroy {
     this.timer = setInterval(() => (this.forgetting = this.forget()), everyMs).unref();
   }
 
-  /** While there is still a database to compare with. */
+  /** While there is still a database to compare with: but not for one that does not answer any more. */
   async onModuleDestroy(): Promise<void> {
     clearInterval(this.timer);
-    await this.forgetting;
+    const ended = new AbortController();
+    await Promise.race([this.forgetting, pause(longestEndMs, undefined, { signal: ended.signal })]);
+    ended.abort();
   }
 
   /** Never fails: what could not be compared is compared the next time. */
