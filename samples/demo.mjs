@@ -24,6 +24,7 @@ async function demo({ url, key }, finallyDo) {
   await checkEvents(receiver, base, documents);
   if (url) say(`The knowledge base ${base} and its documents were left in place.`);
   console.log(`\nAll of it held, in ${seconds()} seconds.`);
+  if (!url) console.log('Next, with documents of your own: npm start prints an API key and the first commands to try.');
 }
 
 async function serviceReady(url, key, finallyDo) {
