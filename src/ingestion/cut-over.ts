@@ -1,5 +1,5 @@
 import { record } from '../events/outbox.js';
-import { activateVersion, type LockedBase } from '../knowledge/next-version.js';
+import { activateVersion, insertVersion, type LockedBase } from '../knowledge/next-version.js';
 import { type HeldReindex, judgeReindex } from '../knowledge/reindexes.js';
 import type { VersionStats } from '../knowledge/version-changes.js';
 import { boundary } from '../platform/boundary.js';
@@ -30,10 +30,19 @@ export async function cutOver(
   reindex: HeldReindex,
   shown: VersionStats,
 ): Promise<void> {
-  const built = await readBuilt(tx, reindex);
-  const number = await insertVersion(tx, base, reindex, built, shown);
+  const { forced, indexId, chunks, embedded, tokens } = await readBuilt(tx, reindex);
+  const number = await insertVersion(tx, reindex, base, {
+    indexId,
+    cause: { kind: 'reindex', reindexId: showId('rix', reindex.id) },
+    stats: shown,
+    receipt: {
+      chunks: { total: shown.chunks, reused: chunks - embedded, embedded, removed: 0 },
+      tokensEmbedded: tokens,
+    },
+  });
+  await tx.run('update knowledge_index set building = false where id = $1', [indexId]);
   await boundary('reindex.swapping', base.id);
-  if (base.gated && !built.forced) {
+  if (base.gated && !forced) {
     await judgeReindex(tx, reindex.id, number);
     const data = { knowledgeBaseId: showId('kb', base.id), version: number };
     await record(tx, reindex, { type: 'index.version.built', data });
@@ -47,35 +56,4 @@ async function readBuilt(tx: Transaction, { id }: HeldReindex): Promise<Built> {
   );
   if (!built) throw new Error('a reindex has no index to cut over to');
   return built;
-}
-
-async function insertVersion(
-  tx: Transaction,
-  base: LockedBase,
-  { id, tenantId }: HeldReindex,
-  { indexId, chunks, embedded, tokens }: Built,
-  shown: VersionStats,
-): Promise<number> {
-  const number = base.last_version + 1;
-  const receipt = {
-    chunks: { total: shown.chunks, reused: chunks - embedded, embedded, removed: 0 },
-    tokensEmbedded: tokens,
-  };
-  await tx.run(
-    `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt)
-     values ($1, $2, $3, $4, $5, $6, 'building', $7, $8)`,
-    [
-      tenantId,
-      base.id,
-      number,
-      base.active_version,
-      indexId,
-      JSON.stringify({ kind: 'reindex', reindexId: showId('rix', id) }),
-      JSON.stringify(shown),
-      JSON.stringify(receipt),
-    ],
-  );
-  await tx.run('update knowledge_index set building = false where id = $1', [indexId]);
-  await tx.run('update knowledge_base set last_version = $2 where id = $1', [base.id, number]);
-  return number;
 }

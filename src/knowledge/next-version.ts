@@ -67,7 +67,8 @@ export async function makeVersion(
   await showAndHide(tx, indexId, number, changes);
   await boundary('publish.swapping', base.id);
   const stats = await statsAfter(tx, indexId, base.stats, changes);
-  await insertVersion(tx, scope, base, { number, indexId, stats, cause }, changes);
+  const receipt = await receiptOf(tx, base.id, indexId, changes);
+  await insertVersion(tx, scope, base, { indexId, cause: causeOf(cause, changes), stats, receipt });
   await recordChanges(tx, scope, base.id, number, changes);
   if (base.gated) {
     const data = { knowledgeBaseId: showId('kb', base.id), version: number };
@@ -209,37 +210,36 @@ async function showAndHide(
   );
 }
 
-async function insertVersion(
+/** What a version is made of: the index that it shows, and what it and making it came to. */
+interface Made {
+  indexId: number;
+  cause: Cause;
+  stats: VersionStats;
+  receipt: object;
+}
+
+/** In the caller's transaction: the next version of a base, which does not answer yet. @returns its number */
+export async function insertVersion(
   tx: Transaction,
-  scope: TenantScope,
-  base: LockedBase,
-  made: { number: number; indexId: number; stats: VersionStats; cause: Cause },
-  changes: readonly VersionChange[],
-): Promise<void> {
-  const { id } = base;
-  const { number, indexId, stats } = made;
-  const unpublished = changes.filter(({ after }) => after === null).length;
-  const cause = {
-    kind: unpublished === changes.length ? 'unpublish' : 'publish',
-    ...made.cause,
-    published: changes.length - unpublished,
-    unpublished,
-  };
+  { tenantId }: TenantScope,
+  { id, active_version: parent, last_version: last }: LockedBase,
+  { indexId, cause, stats, receipt }: Made,
+): Promise<number> {
+  const number = last + 1;
   await tx.run(
     `insert into version (tenant_id, knowledge_base_id, number, parent, index_id, cause, status, stats, receipt)
      values ($1, $2, $3, $4, $5, $6, 'building', $7, $8)`,
-    [
-      scope.tenantId,
-      id,
-      number,
-      base.active_version,
-      indexId,
-      JSON.stringify(cause),
-      JSON.stringify(stats),
-      JSON.stringify(await receiptOf(tx, id, indexId, changes)),
-    ],
+    [tenantId, id, number, parent, indexId, ...[cause, stats, receipt].map((part) => JSON.stringify(part))],
   );
   await tx.run('update knowledge_base set last_version = $2 where id = $1', [id, number]);
+  return number;
+}
+
+/** What brought a version about, and how many documents it published and unpublished. */
+function causeOf(cause: Cause, changes: readonly VersionChange[]): Cause {
+  const unpublished = changes.filter(({ after }) => after === null).length;
+  const kind = unpublished === changes.length ? 'unpublish' : 'publish';
+  return { kind, ...cause, published: changes.length - unpublished, unpublished };
 }
 
 interface ReadyRow {
