@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import type { Answer, Request, ThreadSettings } from './thread.js';
+import type { Answer, Request, ThreadStart } from './thread.js';
 import { framesOf } from './wire.js';
 
 // PGlite runs its query on the thread that calls it, for as long as the query takes (990 of 1,047 ms of event loop
@@ -9,16 +9,16 @@ import { framesOf } from './wire.js';
 // terminated. What passes between the threads are PostgreSQL's own protocol messages: types, errors and transaction
 // status stay exactly what the server said.
 
-const settings = workerData as ThreadSettings;
+const { dataDir, initSql, program } = workerData as ThreadStart;
 const port = parentPort;
 if (!port) throw new Error('engine.worker.js runs as a worker thread of the embedded engine');
 
 const say = (answer: Answer, transfer: ArrayBuffer[] = []): void => port.postMessage(answer, transfer);
 
 try {
-  const db = await PGlite.create({ dataDir: settings.dataDir, extensions: { vector } });
+  const db = await PGlite.create({ dataDir, pgliteWasmModule: program, extensions: { vector } });
   await db.exec('create extension if not exists vector');
-  for (const sql of settings.initSql) await db.exec(sql);
+  for (const sql of initSql) await db.exec(sql);
   const version = await db.query<{ server_version: string }>('show server_version');
   port.on('message', (request: Request) => void serve(db, request));
   say({ kind: 'opened', serverVersion: version.rows[0]?.server_version ?? '' });
