@@ -68,7 +68,8 @@ export async function makeMortal(settings: Record<string, string> = {}) {
 
   function launch(more: Record<string, string>): void {
     output = '';
-    const started = spawn(process.execPath, ['--import', preload, main], {
+    // A process that lives for seconds only pays for optimising the embedded engine, which costs as much as starting it.
+    const started = spawn(process.execPath, ['--liftoff-only', '--import', preload, main], {
       env: { PATH: process.env['PATH'], ...env, ...more },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
