@@ -61,10 +61,15 @@ export async function answer(
   return judge(prompt, text, 'extractive', { inputTokens: 0, outputTokens: 0 });
 }
 
+/** The answer where there is none. */
+export function notFound(mode: Answer['mode'], usage: Answer['usage']): Answer {
+  return { answer: notFoundAnswer, outcome: 'not_found', mode, confidence: 'low', citations: [], usage };
+}
+
 /** Checks the citations and says how well the answer stands. */
 function judge(prompt: StructuredPrompt, text: string, mode: Answer['mode'], usage: Answer['usage']): Answer {
   if (text.trim() === notFoundToken) {
-    return { answer: notFoundAnswer, outcome: 'not_found', mode, confidence: 'low', citations: [], usage };
+    return notFound(mode, usage);
   }
   const checked = dropUnknown(text, prompt.passages).trim();
   const citations = cite(checked, prompt.passages);

@@ -6,10 +6,11 @@ import { newId, readId, showId } from '../platform/ids.js';
 import { LOGGER, type Logger } from '../platform/logger.js';
 import { ChatModels } from '../platform/models/chat-models.js';
 import { Retrieval, type SearchAnswer } from '../retrieval/retrieval.js';
-import { type Answer, answer } from './answer.js';
+import { type Answer, answer, notFound } from './answer.js';
 import { Conversations, type OpenConversation } from './conversations.js';
 import { ExtractiveChatModel } from './extractive.js';
 import type { PromptPassage, StructuredPrompt } from './prompt.js';
+import type { KeptRecord } from './without-documents.js';
 
 export interface ChatWish {
   knowledgeBases: string[];
@@ -114,7 +115,7 @@ export class Chat {
       })),
       ms,
     };
-    await this.conversations.keep(
+    const left = await this.conversations.keep(
       principal,
       conversation.id,
       {
@@ -138,8 +139,22 @@ export class Chat {
       },
       'answered',
     );
-    return shown;
+    if (!left) return shown;
+    const remaining = stillAnswered(given, left);
+    onDelta(remaining.answer, true);
+    return show(prepared, remaining, [...degraded], requestId);
   }
+}
+
+/** Of an answer whose document was deleted while it was being written: what may still be said. */
+function stillAnswered(given: Answer, left: KeptRecord): Answer {
+  if (left.answer.trim() === '') return notFound(given.mode, given.usage);
+  const gone = new Set(left.citations.flatMap((citation) => ('deleted' in citation ? citation.marker : [])));
+  return {
+    ...given,
+    answer: left.answer,
+    citations: given.citations.filter(({ marker }) => !gone.has(marker)),
+  };
 }
 
 function madeFrom({ knowledgeBases: [base, ...others], version }: ChatWish, { found: [search] }: PreparedChat) {

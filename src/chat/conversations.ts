@@ -5,6 +5,7 @@ import { record } from '../events/outbox.js';
 import { Database, type Transaction } from '../platform/database.js';
 import { newId, readId, showId } from '../platform/ids.js';
 import { forgetDeleted, type NewAnswer, storeAnswer } from './stored-answers.js';
+import type { KeptRecord } from './without-documents.js';
 
 interface MessageRow {
   id: string;
@@ -65,12 +66,13 @@ export class Conversations {
     });
   }
 
+  /** @returns what is left of an answer whose document was deleted while it was being written; null: all of it */
   async keep(
     principal: Principal,
     conversationId: string,
     answer: NewAnswer & { confidence: string },
     requestId: string,
-  ): Promise<void> {
+  ): Promise<KeptRecord | null> {
     const { id, outcome, confidence } = answer;
     await this.database.as(principal, async (tx) => {
       await storeAnswer(tx, principal, conversationId, answer);
@@ -80,7 +82,7 @@ export class Conversations {
         await this.tell(tx, principal, 'answer.low_confidence', conversationId, about, requestId);
     });
     // Should this process die here, a sweep finds it.
-    await this.database.as(principal, (tx) => forgetDeleted(tx, id));
+    return this.database.as(principal, (tx) => forgetDeleted(tx, id));
   }
 
   async failed(principal: Principal, conversationId: string, requestId: string): Promise<void> {

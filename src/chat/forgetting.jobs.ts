@@ -69,9 +69,9 @@ export class ForgettingJobs {
       const messages = await answersOf(tx, documentId, batch);
       const removed = { answers: messages.length, passages: 0, citations: 0 };
       for (const message of messages) {
-        const { passages, citations } = await forgetIn(tx, message, [documentId]);
-        removed.passages += passages;
-        removed.citations += citations;
+        const here = (await forgetIn(tx, message, [documentId])).removed;
+        removed.passages += here.passages;
+        removed.citations += here.citations;
       }
       await recordRemoved(tx, documentId, removed);
       if (messages.length < batch) await endPart(tx, documentId, 'answers');

@@ -1,5 +1,5 @@
 import type { TenantScope, Transaction } from '../platform/database.js';
-import { type KeptMessage, withoutDocuments } from './without-documents.js';
+import { type KeptMessage, type KeptRecord, withoutDocuments } from './without-documents.js';
 
 export interface StoredAnswer extends KeptMessage {
   id: string;
@@ -45,20 +45,22 @@ export async function storeAnswer(
 /**
  * For an answer that was stored just now: a document may have been deleted, and forgotten in all answers there were, while
  * this one was being written. To hold the documents meanwhile would have every answer wait for whoever publishes them.
+ * @returns what is left of it; null: nothing was deleted
  */
-export async function forgetDeleted(tx: Transaction, id: string): Promise<void> {
+export async function forgetDeleted(tx: Transaction, id: string): Promise<KeptRecord | null> {
   const rows = await tx.rows<{ id: string }>(
     `select d.id from message_document m join document d on d.id = m.document_id
      where m.message_id = $1 and d.deleted_at is not null`,
     [id],
   );
-  if (rows.length === 0) return;
+  if (rows.length === 0) return null;
   const message = await tx.row<StoredAnswer>(
     'select id, content as text, answer as record from message where id = $1 for update',
     [id],
   );
+  if (!message) return null;
   const gone = rows.map((row) => row.id);
-  if (message) await forgetIn(tx, message, gone);
+  return (await forgetIn(tx, message, gone)).record;
 }
 
 /** Some answers that speak of a document, held until the transaction ends. */
@@ -70,17 +72,17 @@ export function answersOf(tx: Transaction, documentId: string, limit: number): P
   );
 }
 
-/** Takes out of a stored answer what it says of these documents. @returns how much that was */
+/** Takes out of a stored answer what it says of these documents. @returns what is left, and how much was removed */
 export async function forgetIn(tx: Transaction, message: StoredAnswer, gone: readonly string[]) {
-  const { text, record, removed } = withoutDocuments(message, gone);
+  const left = withoutDocuments(message, gone);
   await tx.run('update message set content = $2, answer = $3 where id = $1', [
     message.id,
-    text,
-    JSON.stringify(record),
+    left.text,
+    JSON.stringify(left.record),
   ]);
   await tx.run('delete from message_document where message_id = $1 and document_id = any($2::uuid[])', [
     message.id,
     gone,
   ]);
-  return removed;
+  return left;
 }

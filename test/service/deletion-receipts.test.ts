@@ -316,17 +316,30 @@ describe('an answer that a model wrote', () => {
     expect(told()).not.toContain('twenty-seven');
   });
 
-  it('that was being written while its document was deleted is stored without it', async () => {
+  it('that was being written while its document was deleted is neither given nor stored with it', async () => {
     const own = await openLibrary(modelled);
-    const { id } = await own.publish(leave(27));
-    script = async () => {
-      await own.call('DELETE', `/documents/${id}`);
-      await modelled.settle();
-      return { say: 'Everyone has twenty-seven days [1].' };
+    const askWhileDeleting = async (stream: boolean) => {
+      const { id } = await own.publish(leave(27));
+      script = async () => {
+        await own.call('DELETE', `/documents/${id}`);
+        await modelled.settle();
+        return { say: 'Everyone has twenty-seven days [1].' };
+      };
+      return modelled.call('POST', '/v1/chat', {
+        body: { knowledgeBases: [own.base], message: 'How many days of annual leave do employees have?', stream },
+      });
     };
-    const { body } = await modelled.call('POST', '/v1/chat', {
-      body: { knowledgeBases: [own.base], message: 'How many days of annual leave do employees have?' },
-    });
+    const without = { outcome: 'not_found', citations: [], escalation: { suggested: true, reason: 'no_evidence' } };
+    const streamed = await askWhileDeleting(true);
+    const events = streamed.text.split('\n\n').filter(Boolean);
+    const done = /^event: message\.done\ndata: (.*)$/.exec(events.at(-1) ?? '')?.[1] ?? '';
+    expect(JSON.parse(done)).toMatchObject(without);
+    expect(done).not.toContain('twenty-seven');
+    expect(events.at(-2)).toMatch(/^event: answer\.delta\ndata: .*"reset":true/);
+
+    const { body } = await askWhileDeleting(false);
+    expect(body).toMatchObject(without);
+    expect(JSON.stringify(body)).not.toContain('twenty-seven');
     const rows = await modelled
       .database()
       .asOwner((tx) =>
