@@ -53,6 +53,7 @@ export async function submit(
     ? await changeDetails(tx, principal, existing, waits ? { access: wish.access } : wish)
     : true;
   const details = waits ? await inherited(tx, existing, wish, syncId) : {};
+  if (existing && !queued && syncId === null) await nameOutsideSyncs(tx, base, id);
   if (queued) await queueRevision(tx, principal, base, id, wish, { details, syncId });
   if (syncId !== null)
     await nameInSync(tx, principal, syncId, id, { made: !existing, details: queued ? {} : heldDetails(wish) });
@@ -137,6 +138,15 @@ async function waitsForVersion(tx: Transaction, revisionId: string): Promise<boo
     [revisionId],
   );
   return row !== null;
+}
+
+/** Makes it known to the syncs that are under way that these bytes came from outside, which is told by no revision. */
+async function nameOutsideSyncs(tx: Transaction, base: KnowledgeBase, documentId: string): Promise<void> {
+  await tx.run(
+    `update document set sent_again_at = now() where id = $1
+       and exists (select from sync s where s.knowledge_base_id = $2 and s.status in ('open', 'committing'))`,
+    [documentId, base.id],
+  );
 }
 
 /** The details given now, over those of a revision that this one overtakes. */

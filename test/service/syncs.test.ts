@@ -92,19 +92,20 @@ describe('a sync', () => {
   });
 
   it('unpublishes what it did not name when that is asked for, but not what came from outside it meanwhile', async () => {
-    for (const name of ['stays', 'same', 'goes']) await library.publish(text(name, `Text of ${name}.`));
+    for (const name of ['stays', 'same', 'goes', 'again']) await library.publish(text(name, `Text of ${name}.`));
     const id = await begin();
+    expect((await library.upload(text('again', 'Text of again.'))).body.unchanged).toBe(true);
     await library.upload(text('stays', 'Text of what stays, edited.', { syncId: id }));
     const { body } = await library.upload(text('same', 'Text of same.', { syncId: id }));
     expect(body.unchanged).toBe(true);
     await library.publish(text('outside', 'Text from outside.'));
-    expect(await everything()).toEqual(['goes', 'outside', 'same', 'stays']);
+    expect(await everything()).toEqual(['again', 'goes', 'outside', 'same', 'stays']);
     expect(await settled(id, { deleteMissing: true })).toMatchObject({
       outcome: { published: 1, unpublished: 1, unchanged: 1 },
     });
-    expect(await everything()).toEqual(['outside', 'same', 'stays']);
-    await library.activate(4);
-    expect(await everything()).toEqual(['goes', 'outside', 'same', 'stays']);
+    expect(await everything()).toEqual(['again', 'outside', 'same', 'stays']);
+    await library.activate(5);
+    expect(await everything()).toEqual(['again', 'goes', 'outside', 'same', 'stays']);
   });
 
   it('does not unpublish what whoever commits it may not see', async () => {

@@ -1,0 +1,1 @@
+alter table document drop column sent_again_at;
