@@ -21,9 +21,18 @@ export const ingestJob = defineJob<{ revisionId: string }>({
   key: ({ revisionId }) => revisionId,
 });
 
+type PublishReminder = {
+  knowledgeBaseId: string;
+  tenantId: string;
+  /** When it is due, in ms since 1970. */
+  moment: number;
+  /** How often it was put off already: once at most. */
+  putOff: number;
+};
+
 // The reminders of one moment are one job, or a bulk load would publish a thousand times over. One that comes while a
 // publish is running belongs to a later moment and is not taken for it.
-export const publishJob = defineJob<{ knowledgeBaseId: string; tenantId: string; moment: number }>({
+export const publishJob = defineJob<PublishReminder>({
   name: 'publish',
   queue: 'light',
   attempts: 5,
@@ -39,6 +48,8 @@ export const purgeJob = defineJob<{ documentId: string }>({
 
 // Long enough for a burst of uploads to share a version, short enough to go unnoticed after a single one.
 const publishDelayMs = 100;
+// A base that goes on changing gets a version a second.
+const burstDelayMs = 1000;
 
 /** Which event leads to which job, and the sweeps that find what the queue forgot. */
 @Injectable()
@@ -93,15 +104,15 @@ export class IngestionJobs {
   }
 
   @Handles(publishJob)
-  async publish({
-    knowledgeBaseId,
-    tenantId,
-  }: {
-    knowledgeBaseId: string;
-    tenantId: string;
-    moment: number;
-  }): Promise<void> {
-    await this.publishing.publish(knowledgeBaseId, { tenantId });
+  async publish({ knowledgeBaseId, tenantId, putOff }: PublishReminder): Promise<void> {
+    if (putOff > 0 || !(await this.publishing.changesOften(knowledgeBaseId, { tenantId })))
+      return this.publishing.publish(knowledgeBaseId, { tenantId });
+    const moment = Math.ceil((Date.now() + publishDelayMs) / burstDelayMs) * burstDelayMs;
+    await this.queue.add(
+      publishJob,
+      { knowledgeBaseId, tenantId, moment, putOff: 1 },
+      { delayMs: moment - Date.now() },
+    );
   }
 
   @Handles(purgeJob)
@@ -146,8 +157,11 @@ export class IngestionJobs {
   }
 
   private remindToPublish(knowledgeBaseId: string, tenantId: string): Promise<void> {
-    const moment = Math.ceil(Date.now() / publishDelayMs) + 1;
-    const delayMs = moment * publishDelayMs - Date.now();
-    return this.queue.add(publishJob, { knowledgeBaseId, tenantId, moment }, { delayMs });
+    const moment = (Math.ceil(Date.now() / publishDelayMs) + 1) * publishDelayMs;
+    return this.queue.add(
+      publishJob,
+      { knowledgeBaseId, tenantId, moment, putOff: 0 },
+      { delayMs: moment - Date.now() },
+    );
   }
 }

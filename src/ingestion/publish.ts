@@ -33,6 +33,19 @@ export class Publishing {
     await boundary('publish.committed', knowledgeBaseId);
   }
 
+  /** Whether a base got two versions in the last two seconds: what comes next can wait for what comes after it. */
+  async changesOften(knowledgeBaseId: string, scope: TenantScope): Promise<boolean> {
+    const row = await this.database.as(scope, (tx) =>
+      tx.row<{ recent: number }>(
+        `select count(*)::int as recent from (
+           select created_at from version where knowledge_base_id = $1 and number > 0 order by number desc limit 2) v
+         where created_at > now() - interval '2 seconds'`,
+        [knowledgeBaseId],
+      ),
+    );
+    return row?.recent === 2;
+  }
+
   private async inBase(
     id: string,
     scope: TenantScope,
@@ -180,6 +193,7 @@ function missingIn(tx: Transaction, base: LockedBase, sync: CommittedSync): Prom
        and exists (select from chunk c where c.index_id = $2 and c.document_id = d.id and c.visible @> $3::int)
        and not exists (select from sync_document n where n.sync_id = $4 and n.document_id = d.id)
        and not exists (select from revision r where r.document_id = d.id and r.sync_id is null and r.created_at >= $5)
+       and (d.sent_again_at is null or d.sent_again_at < $5)
      order by d.id for no key update of d`,
     parameters,
   );

@@ -38,6 +38,24 @@ describe('publishing', () => {
     expect(await library.activeVersion()).toBeLessThanOrEqual(3);
   });
 
+  it('gives a base that goes on changing a version a second, and one that does not its version at once', async () => {
+    const live = await startService();
+    try {
+      const own = await openLibrary(live);
+      await live.work();
+      const began = performance.now();
+      const ids: string[] = [];
+      for (let n = 0; n < 40; n++)
+        ids.push((await own.upload({ externalId: `d${n}`, content: `Text number ${n}.` })).body.id);
+      const ready = async () => (await own.list('?status=ready&limit=100')).data.length;
+      await expect.poll(ready, { timeout: 50_000 }).toBe(ids.length);
+      const seconds = (performance.now() - began) / 1000;
+      expect(await own.activeVersion()).toBeLessThanOrEqual(3 + Math.ceil(seconds));
+    } finally {
+      await live.stop();
+    }
+  });
+
   it('gives each upload a version of its own where nothing else is going on', async () => {
     for (const days of [27, 28, 29]) {
       await library.publish(leave(days));
