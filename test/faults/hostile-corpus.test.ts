@@ -65,16 +65,22 @@ const categories = [...new Set(files.map(({ category }) => category))];
 
 describe.skipIf(without)('files that were made to be hard to read', () => {
   let range: Range;
+  let short: Range;
 
-  beforeAll(async () => (range = await openRange({ timeoutMs: 30_000 })));
-  afterAll(() => range?.close());
+  beforeAll(async () => {
+    range = await openRange({ timeoutMs: 30_000 });
+    // A bomb takes all the time there is.
+    short = await openRange({ timeoutMs: 8_000 });
+  });
+  afterAll(() => Promise.all([range?.close(), short?.close()]));
 
   it.each(categories)('%s: each ends as text or by a name that fits', async (category) => {
     const ends: Record<string, string> = {};
+    const read = (category === 'pdf-bomb' ? short : range).endOf;
     const waiting = files.filter((file) => file.category === category);
     const readThem = async () => {
       for (let file = waiting.pop(); file; file = waiting.pop())
-        ends[file.path] = await range.endOf(file.path.replaceAll('/', '_'), await readFile(new URL(file.path, data)));
+        ends[file.path] = await read(file.path.replaceAll('/', '_'), await readFile(new URL(file.path, data)));
     };
     await Promise.all([readThem(), readThem()]);
     const wrong = Object.entries(ends).filter(([, end]) => !(allowed[category] ?? [text]).includes(end));
