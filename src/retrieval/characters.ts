@@ -23,34 +23,12 @@ const kinds = Uint8Array.from({ length: 1 << 16 }, (_, unit) => {
   return unit >= 0x3040 && unit <= 0x9fff ? unspaced : word; // kana and Han
 });
 
-/** In how many texts of a sample each character gram stands: what makes some of a question's grams telling. */
-export interface GramStatistics {
-  texts: number;
-  /** By place. At most 255. */
-  holding: Uint8Array;
-}
-
-/** @param texts some 100 to 500, drawn from all that may be found: the best alone would make what they share look common */
-export function gramStatistics(texts: readonly string[]): GramStatistics {
-  const holding = new Uint8Array(places);
-  const seenIn = new Uint16Array(places);
-  texts.forEach((text, at) => {
-    forEachGram(text, (gram) => {
-      const place = gram & (places - 1);
-      if (seenIn[place] === at + 1) return;
-      seenIn[place] = at + 1;
-      holding[place] = Math.min(255, (holding[place] ?? 0) + 1);
-    });
-  });
-  return { texts: texts.length, holding };
-}
-
 /** The grams of a text, counted: what is compared of it, whatever is asked. */
 export interface GramProfile {
   /** How many, repeated ones included. */
   length: number;
-  /** An open hash table, by the lower half of a gram's hash: the upper half of what stands there, */
-  tags: Uint16Array;
+  /** An open hash table: the grams' hashes, */
+  grams: Uint32Array;
   /** and how often it stands in the text, at most 255; 0: free. */
   counts: Uint8Array;
 }
@@ -69,23 +47,41 @@ export function gramProfile(text: string): GramProfile {
   });
   // A fifth stays free at least, so that looking for what is not there ends soon.
   const size = 2 ** Math.ceil(Math.log2(1.25 * length + 1));
-  const profile = { length, tags: new Uint16Array(size), counts: new Uint8Array(size) };
+  const profile = { length, grams: new Uint32Array(size), counts: new Uint8Array(size) };
   for (let at = 0; at < length; at++) {
     const gram = scratch[at] ?? 0;
     const place = placeIn(profile, gram);
-    profile.tags[place] = gram >>> 16;
+    profile.grams[place] = gram;
     profile.counts[place] = Math.min(255, (profile.counts[place] ?? 0) + 1);
   }
   return profile;
 }
 
 /** Where a gram stands, or would stand. */
-function placeIn({ tags, counts }: GramProfile, gram: number): number {
-  const last = tags.length - 1;
-  const tag = gram >>> 16;
+function placeIn({ grams, counts }: GramProfile, gram: number): number {
+  const last = grams.length - 1;
   let place = gram & last;
-  while (counts[place] !== 0 && tags[place] !== tag) place = (place + 1) & last;
+  while (counts[place] !== 0 && grams[place] !== gram) place = (place + 1) & last;
   return place;
+}
+
+/** In how many texts of a sample each character gram stands: what makes some of a question's grams telling. */
+export interface GramStatistics {
+  texts: number;
+  /** By place. */
+  holding: Uint16Array;
+}
+
+/** @param texts some 100 to 1,000, drawn from all that may be found: the best alone would make what they share look common */
+export function gramStatistics(texts: readonly GramProfile[]): GramStatistics {
+  const holding = new Uint16Array(places);
+  for (const { grams, counts } of texts)
+    for (let at = 0; at < grams.length; at++) {
+      if (counts[at] === 0) continue;
+      const place = (grams[at] ?? 0) & (places - 1);
+      holding[place] = (holding[place] ?? 0) + 1;
+    }
+  return { texts: texts.length, holding };
 }
 
 /**

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { gramProfile, gramScores, gramStatistics } from '../../src/retrieval/characters.js';
 
 const scoresOf = (question: string, texts: string[], sample = texts) => [
-  ...gramScores(question, texts.map(gramProfile), gramStatistics(sample)),
+  ...gramScores(question, texts.map(gramProfile), gramStatistics(sample.map(gramProfile))),
 ];
 
 function best(question: string, texts: string[]): string | undefined {
