@@ -8,6 +8,7 @@ import { beginDeletion, type DeletionReason } from './deletions.js';
 import { changeDetails, type DocumentDetails } from './document-details.js';
 import { type DocumentRow, lockExternalId, openDocument, showDocument } from './documents.js';
 import { type KnowledgeBase, openBase } from './knowledge-bases.js';
+import { graceSeconds } from './lease-row.js';
 
 type Deed<T> = (tx: Transaction, base: KnowledgeBase, document: DocumentRow) => Promise<T>;
 
@@ -47,7 +48,7 @@ export class DocumentChanges {
     return this.onDocument(principal, base, id, async (tx, { id: baseId }, document) => {
       const queued = await tx.run(
         `update revision set status = 'queued', done = 0, total = 0, error_code = null, error_message = null, error_retryable = null,
-           lease_token = null, lease_expires_at = now() + interval '60 seconds', leases = 0, tries = 0, request_id = $2
+           lease_token = null, lease_expires_at = now() + make_interval(secs => ${graceSeconds}), leases = 0, tries = 0, request_id = $2
          where id = $1 and status = 'failed'`,
         [document.revision_id, requestId],
       );

@@ -22,6 +22,13 @@ export interface LeaseRow {
   lane: Lane;
 }
 
+/**
+ * How long a queued revision is left to its reminder before the sweep, every 20 s, announces it again: what the queue lost
+ * is back within a minute. Too short does no harm: a reminder that still waits is not made twice, and one that comes when
+ * its revision is done finds nothing to do. It only spares the queue reminders of what it is about to be told anyway.
+ */
+export const graceSeconds = 30;
+
 /** As SQL: what a {@link LeaseRow} is read from. */
 export const leaseColumns = `r.id, r.tenant_id, r.document_id, r.knowledge_base_id, r.number, r.content_hash, r.filename, r.declared_type,
   d.title, d.title_given, b.pipeline, b.index_id, r.receipt is not null as was_staged, r.leases, r.tries, r.request_id, r.lane

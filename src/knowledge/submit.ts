@@ -7,6 +7,7 @@ import { type AccessDto, openToTenant, writeAccess } from './document-access.js'
 import { changeDetails, type DocumentDetails, type HeldDetails, heldDetails } from './document-details.js';
 import { type DocumentRow, findByExternalId, lockExternalId, openDocument, type RevisionStatus } from './documents.js';
 import type { KnowledgeBase } from './knowledge-bases.js';
+import { graceSeconds } from './lease-row.js';
 import { nameInSync, openSync } from './syncs.js';
 import { metadataTerms, titleTerms } from './document-terms.js';
 
@@ -180,7 +181,7 @@ async function queueRevision(
   await tx.run(
     `insert into revision (id, tenant_id, document_id, knowledge_base_id, number, content_hash, byte_size, filename, declared_type,
        status, lease_expires_at, request_id, details, sync_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + interval '60 seconds', $10, $11, $12)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', now() + make_interval(secs => ${graceSeconds}), $10, $11, $12)`,
     [
       id,
       principal.tenantId,

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Handlers } from '../../src/platform/jobs/handlers.js';
 import { type Service, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { Receiver } from '../service/receiver.js';
@@ -51,11 +52,24 @@ describe.skipIf(!DATABASE_URL || !REDIS_URL)('137: a Redis that fails', () => {
     for (const id of ids)
       expect(told.filter(({ data }: { data: { documentId: string } }) => data.documentId === id)).toHaveLength(1);
   };
-  /** What a minute does to revisions that wait for a reminder: their grace runs out, and the sweep announces them. */
-  const aMinuteLater = () =>
-    service.database().asOwner((tx) => tx.run(`update revision set lease_expires_at = now() where status = 'queued'`));
+  /**
+   * What a minute does to revisions that wait for a reminder, but for the time from one sweep to the next: the sweep that
+   * comes by then finds the grace of each run out, and announces it.
+   */
+  const aMinuteLater = () => {
+    const sweep = service.part(Handlers).sweeps.find(({ name }) => name === 'IngestionJobs.announceUnfinished');
+    const passed = 60 - (sweep?.everyMs ?? Infinity) / 1000;
+    return service
+      .database()
+      .asOwner((tx) =>
+        tx.run(
+          `update revision set lease_expires_at = lease_expires_at - make_interval(secs => $1) where status = 'queued'`,
+          [passed],
+        ),
+      );
+  };
 
-  it('emptied while jobs wait in it: the sweep puts them back, and each document is ready once', async () => {
+  it('emptied while jobs wait in it: the sweep puts them back in a minute, and each document is ready once', async () => {
     const ids = await uploadSome(5);
     await service.announce();
     expect(await redis.dbsize()).toBeGreaterThan(0);
