@@ -1,5 +1,6 @@
 // Whether a question keeps its latency while documents stream in: searches at a steady pace, idle and during bulk
-// ingestion by turns, in one run, and the ratio of the two. Use: npm run bench -- reserve [rounds].
+// ingestion by turns, in one run, and the ratio of the two. Ends with 1 where p95 grows by more than half.
+// Use: npm run bench -- reserve [rounds].
 // DATABASE_URL and REDIS_URL choose the engines; without them, the embedded ones.
 import { newBase, pause, quantile, sentence, startForBench, timed, untilReady, uploadArticle } from './load.mjs';
 import { printReport, writeReport } from './report.mjs';
@@ -62,6 +63,7 @@ try {
   };
   printReport(report);
   await writeReport('data/bench', `reserve-${lane === 'embedded' ? 'embedded' : 'native'}`, result, report);
+  if (ratio.p95 > goal) process.exitCode = 1;
 
   /** Keeps a few dozen documents waiting until told to end; then waits for the last. */
   function beginBulk() {
