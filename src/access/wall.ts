@@ -15,7 +15,7 @@ const isWall = `p.polroles = array['lectern_app'::regrole::oid] and p.polcmd = '
  * tenant must see no row. The test suite breaks each in turn.
  * @throws Error naming every flaw
  */
-export async function checkTenantWall(database: Database): Promise<void> {
+export async function checkTenantWall(database: Pick<Database, 'as' | 'asOwner'>): Promise<void> {
   const flaws = await database.asOwner((tx) =>
     tx.rows<Flaw>(`
       select 'table ' || c.relname || ' does not force row-level security' as what

@@ -141,6 +141,24 @@ describe('row-level security', () => {
       await expect(checkTenantWall(broken.database())).resolves.toBeUndefined();
     });
 
+    it.each(['lectern_app', 'lectern_system'])('95: does not start when %s could pass by it', async (role) => {
+      for (const power of ['superuser', 'bypassrls']) {
+        let said = 'nothing';
+        // Roles belong to the whole server, and other tests use them: nobody else ever sees what is rolled back.
+        const tried = broken.database().asOwner(async (tx) => {
+          await tx.run(`alter role ${role} ${power}`);
+          const within = {
+            asOwner: <T>(deed: (inside: typeof tx) => Promise<T>) => deed(tx),
+            as: () => Promise.reject(new Error('no flaw was found')),
+          };
+          await checkTenantWall(within).catch(({ message }: Error) => (said = message));
+          throw new Error('rolled back');
+        });
+        await expect(tried).rejects.toThrow('rolled back');
+        expect(said, power).toContain(`role ${role} can bypass row-level security`);
+      }
+    });
+
     it('does not start when a policy lets more in than the wall', async () => {
       const close = 'drop policy open on document';
       for (const harm of [

@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Archive } from '../../src/ingestion/parsers/archive.js';
+import { inputFile, resultFile } from '../../src/ingestion/parsers/parse-protocol.js';
 import { bounds, openRange, type Range } from './bomb-range.js';
 import { deflated, docx, documentXml, officeFile, paragraph, type Part, sheet, workbook, zip } from './bombs.js';
 
@@ -81,13 +83,22 @@ describe('archives, whatever the format that lives in them', () => {
   });
 
   it('21: names that climb out and symbolic links write nothing', async () => {
+    const name = `${basename(range.folder)}.xml`;
+    const absolute = join(range.folder, 'absolute.xml');
     const bytes = docx(paragraph('Inside.'), [
-      { name: '../../climbed.xml', content: '<x/>' },
-      { name: join(range.folder, 'absolute.xml'), content: '<x/>' },
+      { name: `../${name}`, content: '<x/>' },
+      { name: `../../${name}`, content: '<x/>' },
+      { name: absolute, content: '<x/>' },
       { name: 'word/link.xml', content: '/etc/passwd', mode: 0o120777 },
     ]);
     expect(await range.textOf('slip.docx', bytes)).toBe('Inside.');
-    for (const name of ['climbed.xml', 'absolute.xml']) expect(existsSync(join(range.folder, name))).toBe(false);
+    // A parser works in a folder of its own in the one for temporary files: from there the names climb.
+    for (const path of [join(tmpdir(), name), join(dirname(tmpdir()), name), absolute])
+      expect(existsSync(path), path).toBe(false);
+    const folders = readdirSync(tmpdir()).filter((folder) => folder.startsWith(`lectern-parse-${process.pid}-`));
+    const written = folders.flatMap((folder) => readdirSync(join(tmpdir(), folder)));
+    expect(written).toContain(resultFile);
+    expect(written.filter((file) => ![inputFile, resultFile].includes(file))).toEqual([]);
   });
 
   it('22: a directory that names other parts than there are is refused', async () => {
