@@ -26,7 +26,7 @@ afterAll(async () => {
   server.stop();
 });
 
-const { reindex, state, pipeline, indexes } = reindexing(() => ({ service, library }));
+const { rows, reindex, state, pipeline, indexes } = reindexing(() => ({ service, library }));
 const sizes = async () => (await indexes()).map(({ dimensions }) => dimensions);
 
 /** What the model alone can know: neither question shares a word with its document. */
@@ -59,6 +59,15 @@ describe('of the models behind one address', () => {
   });
 });
 
+/** Writes a vector of so many numbers past the service. */
+const write = (index: number | undefined, numbers: number) =>
+  rows(
+    `insert into chunk_vector (index_id, chunk_id, tenant_id, revision_id, embedding)
+     select index_id, gen_random_uuid(), tenant_id, revision_id, array_fill(1, array[$2::int])::vector
+     from chunk_vector where index_id = $1 returning 1`,
+    [index, numbers],
+  );
+
 describe('how many numbers a vector has', () => {
   it('is as the base says, for its documents and for its questions, and another number is another index', async () => {
     wishes.clear();
@@ -79,6 +88,21 @@ describe('how many numbers a vector has', () => {
       [6, 5, 8],
     ]);
     await knowsMeanings();
+  });
+
+  it('is that of the index for whoever writes to it: its table takes no other', async () => {
+    library = await openLibrary(service, { pipeline: { embedding: { model: 'old' } } });
+    await library.publish(leave);
+    await reindex({ embedding: { model: 'new' } });
+    await service.settle();
+    const [four, eight] = (await indexes()).map(({ id }) => id);
+    for (const [index, numbers] of [
+      [four, 8],
+      [four, 3],
+      [eight, 4],
+    ])
+      await expect(write(index, numbers ?? 0)).rejects.toMatchObject({ code: '23514' });
+    expect([await write(four, 4), await write(eight, 8)]).toMatchObject([[{}], [{}]]);
   });
 
   it('of a model that does not heed it ends the reindex with the reason, and what was there answers', async () => {

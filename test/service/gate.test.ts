@@ -137,9 +137,13 @@ describe('a gated base', () => {
 
   it('asks with the eyes of whom a question names', async () => {
     const access = { visibility: 'restricted', allow: ['group:hr'] };
-    await library.publish({ externalId: 'pay', content: 'Salaries are paid on the tenth.', access });
-    await ask('When are salaries paid?', [{ externalId: 'pay' }], { principal: { groups: ['hr'] } });
-    await ask('When are salaries paid?', [{ externalId: 'pay' }], { principal: { groups: ['sales'] } });
+    const { id: documentId } = await library.publish({
+      externalId: 'pay',
+      content: 'Salaries are paid on the tenth.',
+      access,
+    });
+    await ask('When are salaries paid?', [{ documentId }], { principal: { groups: ['hr'] } });
+    await ask('When are salaries paid?', [{ documentId }], { principal: { groups: ['sales'] } });
     const ended = await syncOf([{ externalId: 'door', content: 'The door is green.' }]);
     expect((await version(ended.version)).report).toMatchObject({ questions: 2, before: 0.5, after: 0.5 });
   });

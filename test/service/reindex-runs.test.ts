@@ -111,7 +111,9 @@ describe('a reindex', () => {
   });
 
   it('leaves nothing behind when it is cancelled', async () => {
-    const before = await fill();
+    await fill();
+    await library.publish(long);
+    const before = await library.activeVersion();
     const own = await indexes();
     const stop = poll('holiday rule');
     let id = '';
@@ -123,7 +125,7 @@ describe('a reindex', () => {
         body: { status: 'cancelled' },
       });
     });
-    ({ id } = await reindex({ embedding: { model: lexical } }));
+    ({ id } = await reindex({ embedding: { model: lexical }, chunking: { targetChars: 100, maxChars: 100 } }));
     await service.settle();
     expect(await state(id)).toMatchObject({ status: 'cancelled', version: null, endedAt: expect.any(String) });
     expect(await indexes()).toEqual(own);

@@ -1,7 +1,6 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { once } from '../faults/crossings.js';
+import { BlobStore } from '../../src/platform/blobs.js';
+import { every, once } from '../faults/crossings.js';
 import { byMeaning, startEmbeddingServer } from './embedding-server.js';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
@@ -24,17 +23,25 @@ beforeEach(async () => {
   library = await openLibrary(service);
 });
 
-const { rows, uuid, poll, reindex, state, version, pipeline, events, indexes } = reindexing(() => ({
+const { rows, uuid, poll, alike, reindex, state, version, pipeline, events, indexes } = reindexing(() => ({
   service,
   library,
 }));
+
+/** From then on a file that were read again would not be there. */
+async function removeBytes() {
+  const blobs = service.part(BlobStore);
+  const stored = await blobs.list(null, 10_000);
+  expect(stored.length).toBeGreaterThan(0);
+  for (const { tenantId, hash } of stored) await blobs.remove(tenantId, hash);
+}
 
 describe('another chunk size', () => {
   it('is built from stored texts, with the vectors of equal text, and answers when all of it is there', async () => {
     library = await openLibrary(service, { pipeline: { chunking: { targetChars: 4000, maxChars: 4000 } } });
     await library.publish(leave);
     await library.publish(long);
-    await rm(join(service.dataDir, 'blobs'), { recursive: true, force: true });
+    await removeBytes();
     model.asked.length = 0;
     const begun = await library.call('POST', '/reindex', {
       body: { pipeline: { chunking: { targetChars: 300, maxChars: 400 } } },
@@ -121,10 +128,28 @@ it('another language reads words, titles too, by its own rules, and buys no vect
   expect(await library.finds('Häusern', asks)).toEqual(['haus']);
 });
 
+/** Of one passage of the usual size, and of two of a hundred characters. */
+const rule = (n: number | string) =>
+  `Holiday rule ${n} of the office is told to whoever comes to work in it.
+It holds from January on, and whoever has another wish writes a letter.`;
+
 describe('another model', () => {
+  it('reads no file again, and needs none to be there', async () => {
+    let parses = 0;
+    const stop = every('parse.begun', () => Promise.resolve((parses += 1)));
+    await library.publish(leave);
+    await library.publish(trains);
+    expect(parses).toBe(2);
+    await removeBytes();
+    const { id } = await reindex({ embedding: { model: lexical } });
+    await service.settle();
+    stop();
+    expect([parses, (await state(id)).status]).toEqual([2, 'completed']);
+    expect(await library.finds('annual leave', { mode: 'semantic' })).toContain('leave');
+  });
+
   it('takes over with what changed meanwhile, and no question fails or is answered from both', async () => {
-    for (let n = 0; n < 6; n++)
-      await library.upload({ externalId: `d${n}`, content: `Holiday rule ${n} of the office.` });
+    for (let n = 0; n < 6; n++) await library.upload({ externalId: `d${n}`, content: rule(n) });
     await service.settle();
     const before = await library.activeVersion();
     const stop = poll('holiday rule office');
@@ -136,14 +161,17 @@ describe('another model', () => {
     );
     const during: number[] = [];
     afterBuilding(3, async () => {
-      await library.upload({ externalId: 'new', content: 'Holiday rule that is new in the office.' });
-      await library.upload({ externalId: 'd1', content: 'Holiday rule 1 of the office, edited.' });
+      await library.upload({ externalId: 'new', content: rule('new') });
+      await library.upload({ externalId: 'd1', content: rule('1 (edited)') });
       await library.call('DELETE', `/documents/${ids['d0']}`);
       await library.call('POST', `/documents/${ids['d5']}/unpublish`);
       await service.settle();
       during.push(await library.activeVersion());
     });
-    const { id } = await reindex({ embedding: { model: lexical } });
+    const { id } = await reindex({
+      embedding: { model: lexical },
+      chunking: { targetChars: 100, maxChars: 100 },
+    });
     await service.settle();
     const done = await state(id);
     expect(done).toMatchObject({ status: 'completed', progress: { done: 5, total: 5 } });
@@ -153,9 +181,10 @@ describe('another model', () => {
     const found = async () => (await library.finds('holiday rule office', { topK: 20 })).sort();
     expect(await found()).toEqual(['d1', 'd2', 'd3', 'd4', 'new']);
     expect(await library.says('holiday rule office')).toContain('edited');
-    expect((await version(done.version)).stats).toEqual({ documents: 5, chunks: 5 });
+    expect((await version(done.version)).stats).toEqual({ documents: 5, chunks: 10 });
+    expect(await alike()).toBe(0);
 
-    await library.publish({ externalId: 'after', content: 'Holiday rule from after the change of the office.' });
+    await library.publish({ externalId: 'after', content: rule('after') });
     expect(await found()).toContain('after');
     model.asked.length = 0;
     await library.activate(before);
@@ -253,7 +282,7 @@ describe('what is on its way while another index takes over', () => {
       await reindex({ embedding: { model: lexical } });
       await service.settle();
       expect((await pipeline()).embedding.model).toBe(lexical);
-      await rm(join(service.dataDir, 'blobs'), { recursive: true, force: true });
+      await removeBytes();
     });
     const document = await library.publish(trains);
     expect(document).toMatchObject({ status: 'ready', title: expect.any(String), receipt: { chunks: { total: 1 } } });

@@ -31,7 +31,10 @@ export function reindexing(at: () => { service: Service; library: Library }) {
       .asOwner((tx) => tx.rows<T>(sql, parameters));
   const uuid = () => at().library.base.slice('kb_'.length);
 
-  /** Asks the same without a pause until told to stop. @returns what was wrong with any answer, and which versions answered */
+  /**
+   * Asks the same without a pause until told to stop. Which index a passage is from is told by where it begins and ends,
+   * so what is asked about is to be cut in another way in each. @returns what was wrong with any answer, and which versions answered
+   */
   const poll = (query: string) => {
     const seen = { stopped: false, failures: [] as string[], versions: new Set<number>(), answers: 0 };
     const asked = new Map<number, Set<string>>();
@@ -46,7 +49,8 @@ export function reindexing(at: () => { service: Service; library: Library }) {
         }
         seen.versions.add(body.version);
         const texts = asked.get(body.version) ?? new Set();
-        for (const { document, text } of body.results) texts.add(`${document.id.slice(4)} ${text}`);
+        for (const { document, start, end, text } of body.results)
+          texts.add(`${document.id.slice(4)} ${start}-${end} ${text}`);
         asked.set(body.version, texts);
       }
     };
@@ -57,7 +61,7 @@ export function reindexing(at: () => { service: Service; library: Library }) {
       await reading;
       for (const [number, texts] of asked) {
         const shown = await rows<{ row: string }>(
-          `select c.document_id || ' ' || c.text as row from version v join chunk c on c.index_id = v.index_id and c.visible @> v.number
+          `select c.document_id || ' ' || c.start_offset || '-' || c.end_offset || ' ' || c.text as row from version v join chunk c on c.index_id = v.index_id and c.visible @> v.number
            where v.knowledge_base_id = $1 and v.number = $2`,
           [uuid(), number],
         );
@@ -88,6 +92,16 @@ export function reindexing(at: () => { service: Service; library: Library }) {
         .filter((event: { type: string; data: { knowledgeBaseId: string } }) => event.type === type)
         .map((event: { data: object }) => event.data)
         .filter((data: { knowledgeBaseId: string }) => data.knowledgeBaseId === at().library.base),
+    /** How many passages stand at the same place in two indexes: by these nobody can tell one from the other. */
+    alike: async () => {
+      const [found] = await rows<{ alike: number }>(
+        `select count(*)::int as alike from chunk a join chunk b on b.revision_id = a.revision_id
+           and b.start_offset = a.start_offset and b.end_offset = a.end_offset and b.index_id > a.index_id
+         where a.index_id in (select id from knowledge_index where knowledge_base_id = $1)`,
+        [uuid()],
+      );
+      return found?.alike;
+    },
     indexes: () =>
       rows<{ id: number; dimensions: number }>(
         'select id, dimensions from knowledge_index where knowledge_base_id = $1 order by id',

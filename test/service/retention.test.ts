@@ -218,14 +218,20 @@ describe('freeing', () => {
   type Message = { name: string; hold: (until: Promise<unknown>) => void };
   let seen = 0;
   let killAt = Infinity;
+  /** How many chunks are there before the first transaction, and after each. */
+  let left: number[] = [];
+  const count = async () => left.push((await rows())?.['chunks'] ?? -1);
   const onBoundary = (message: unknown) => {
     const { name, hold } = message as Message;
+    if (name === 'retention.retired') hold(count());
     if (name !== 'retention.freeing') return;
     seen += 1;
+    hold(count());
     if (seen === killAt) hold(Promise.reject(new Error('killed')));
   };
   beforeEach(() => {
     seen = 0;
+    left = [];
     killAt = Infinity;
     subscribe('lectern.boundary', onBoundary);
   });
@@ -240,10 +246,12 @@ describe('freeing', () => {
     for (let round = 0; round < 2; round++) await edit('d0', `short ${round}`);
     const full = await rows();
     expect(full?.['chunks']).toBeGreaterThan(1100);
+    left = [];
     killAt = 2;
     await library.upload({ externalId: 'd0', content: 'The tide: short 2.' });
     await service.settle();
     expect(seen).toBeGreaterThanOrEqual(3);
+    expect(Math.max(...left.slice(1).map((chunks, at) => (left[at] ?? 0) - chunks))).toBe(500);
     expect(await rows()).toMatchObject({ chunks: 4, vectors: 4, postings: 4, revisions: 4 });
     expect(await says()).toEqual(['The tide: beside it.', 'The tide: short 2.']);
   });

@@ -272,6 +272,13 @@ describe('comparing two versions', () => {
   });
 });
 
+const ask = (more: object, key?: string) => {
+  const body = { knowledgeBases: [library.base], message: 'How many days of annual leave are there?', ...more };
+  return service.call('POST', '/v1/chat', { body, key });
+};
+
+const nothing = { version: 1, outcome: 'not_found', citations: [] };
+
 describe('looking back at a version', () => {
   it('answers as that version did, and only with the scope for it', async () => {
     await library.publish(leave(27));
@@ -288,10 +295,6 @@ describe('looking back at a version', () => {
   it('chats as that version would have, of one base, and only with the scope for it', async () => {
     await library.publish(leave(27));
     await library.publish(leave(30));
-    const ask = async (more: object, key?: string) => {
-      const body = { knowledgeBases: [library.base], message: 'How many days of annual leave are there?', ...more };
-      return service.call('POST', '/v1/chat', { body, key });
-    };
     expect((await ask({})).body).toMatchObject({ version: 2, answer: expect.stringContaining('30 days') });
     expect((await ask({ version: 1 })).body).toMatchObject({ version: 1, answer: expect.stringContaining('27 days') });
     expect((await ask({ version: 9 })).status).toBe(404);
@@ -304,17 +307,26 @@ describe('looking back at a version', () => {
   it('is under the permissions of today, whatever they were then', async () => {
     const { id } = await library.publish(leave(27));
     await library.publish(leave(30));
+    const scopes = ['search', 'chat', 'versions:look-back'];
+    const [outside, inside] = [await tokenFor([], scopes), await tokenFor(['hr'], scopes)];
+    const told = { version: 1, outcome: 'answered', answer: expect.stringContaining('27 days') };
+    expect((await ask({ version: 1 }, outside)).body).toMatchObject(told);
     const access = { visibility: 'restricted', allow: ['group:hr'] };
     await library.call('PATCH', `/documents/${id}`, { body: { access } });
-    const scopes = ['search', 'versions:look-back'];
-    expect(await library.finds('leave', { version: 1 }, { key: await tokenFor([], scopes) })).toEqual([]);
-    expect(await library.finds('leave', { version: 1 }, { key: await tokenFor(['hr'], scopes) })).toEqual(['leave']);
+    expect(await library.finds('leave', { version: 1 }, { key: outside })).toEqual([]);
+    expect(await library.finds('leave', { version: 1 }, { key: inside })).toEqual(['leave']);
+    expect((await ask({ version: 1 }, outside)).body).toMatchObject(nothing);
+    expect((await ask({ version: 1 }, inside)).body).toMatchObject({ ...told, citations: [{ documentId: id }] });
   });
 
   it('does not show a document that was deleted since', async () => {
     const { id } = await library.publish(leave(27));
     await library.publish({ externalId: 'other', content: 'Trains come before planes.' });
+    expect((await ask({ version: 1 })).body).toMatchObject({ citations: [{ documentId: id }] });
     await library.call('DELETE', `/documents/${id}`);
     expect(await library.finds('annual leave', { version: 1 })).toEqual([]);
+    expect((await ask({ version: 1 })).body).toMatchObject(nothing);
+    await service.settle();
+    expect((await ask({ version: 1 })).body).toMatchObject(nothing);
   });
 });
