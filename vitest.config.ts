@@ -14,6 +14,10 @@ const embeddedOnly = ['faults/embedded*', 'faults/parser-*', 'faults/hostile-*',
   (name) => `test/${name}.test.ts`,
 );
 
+// One import of the service for all files of a worker, which takes a second each: but not where its state is broken, nor
+// where a test defines jobs of its own, which no other service handles.
+const together = ['service', 'unit'];
+
 const suite = (name: string, timeout: number) => ({
   resolve: { alias },
   test: {
@@ -22,9 +26,9 @@ const suite = (name: string, timeout: number) => ({
     exclude: process.env['DATABASE_URL'] ? embeddedOnly : [],
     testTimeout: timeout,
     hookTimeout: 60_000,
-    // One import of the service for all files of a worker, which takes a second each: but not where its state is broken, nor
-    // where a test defines jobs of its own, which no other service handles.
-    isolate: name !== 'service' && name !== 'unit',
+    isolate: !together.includes(name),
+    // A process that ends with its file only pays for optimising the embedded engine, which costs as much as starting it.
+    execArgv: together.includes(name) ? [] : ['--liftoff-only'],
     ...(name === 'unit' ? {} : { globalSetup: 'test/template.setup.ts' }),
   },
 });

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
-// Marks are what Markdown takes its time for: a second for this much, which is far more than it gets.
-const tides = (hour: string) => `# Tides\n\n${'**a** _b_ `c` [d](e) | '.repeat(4_000)}\n\nThe tide is high at ${hour}.`;
+// Marks are what Markdown takes its time for: half a second for this much, which is far more than it gets.
+const tides = (hour: string) => `# Tides\n\n${'**a** _b_ `c` [d](e) | '.repeat(2_000)}\n\nThe tide is high at ${hour}.`;
 
 describe('a file that takes long to read', () => {
   let service: Service;
@@ -49,7 +49,7 @@ describe('a file that takes long to read', () => {
     try {
       const theirs = await openLibrary(alone);
       await alone.work();
-      const long = (await theirs.upload({ title: 'Long', content: tides('noon').repeat(3) })).body.id;
+      const long = (await theirs.upload({ title: 'Long', content: tides('noon').repeat(6) })).body.id;
       await expect.poll(async () => (await theirs.get(long)).status, { timeout: 60_000 }).toBe('parsing');
       const short = (await theirs.upload({ title: 'Short', content: 'The moon pulls the sea.' })).body.id;
       await expect.poll(async () => (await theirs.get(short)).status, { timeout: 60_000 }).toBe('ready');
