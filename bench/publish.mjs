@@ -114,7 +114,7 @@ async function once(edited, round) {
     const document = stage.document(number);
     await owner.post(`${base}/documents`, {
       ...document,
-      content: `Round ${round}.\n\n${document.content}`,
+      content: `Round ${round} of ${stage.documents()}.\n\n${document.content}`,
       syncId: id,
     });
   }

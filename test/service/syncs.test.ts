@@ -99,7 +99,7 @@ describe('a sync', () => {
     expect([...seen].toSorted()).toEqual(['0: 0 of ', `1: ${shown} of spring`, `2: ${shown} of autumn`]);
     expect(looks).toBeGreaterThan(4);
     expect((await library.call('GET', '/versions/2')).body.stats).toEqual({ documents: size, chunks: size });
-  });
+  }, 60_000 + 500 * size);
 
   it('is committed while its documents are still being read: the version comes when all of them are', async () => {
     const id = await begin();
