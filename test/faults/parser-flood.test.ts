@@ -9,7 +9,7 @@ describe('a flood of bombs', () => {
 
   beforeAll(async () => {
     // A bomb takes all the time there is, so there is little of it here.
-    service = await startService({ env: { PARSER_PATIENCE_MS: '400', PARSER_TIMEOUT_MS: '600' } });
+    service = await startService({ env: { PARSER_PATIENCE_MS: '500', PARSER_TIMEOUT_MS: '1000' } });
     library = await openLibrary(service);
     await service.work();
   });
