@@ -68,38 +68,42 @@ describe('a sync', () => {
     expect((await commit(id)).body).toMatchObject({ status: 'completed', version: 2 });
   });
 
-  it(`of ${size} documents is there at once or not at all, for a reader who never stops looking`, async () => {
-    const seen = new Set<string>();
-    let looks = 0;
-    const look = async () => {
-      const search = { topK: 50, mode: 'keyword', rank: { perDocument: 0, dropDuplicates: false } };
-      // Of more than are shown another one leads each time.
-      const { version, results } = await library.search(`tide table ${looks++ % size}`, search);
-      const said = results.map(({ text: passage }: { text: string }) => /spring|autumn/.exec(passage)?.[0]);
-      seen.add(`${version}: ${results.length} of ${[...new Set(said)].join(' and ')}`);
-    };
-    for (const [version, season] of [
-      [1, 'spring'],
-      [2, 'autumn'],
-    ]) {
-      const id = await begin();
-      for (let number = 0; number < size; number++)
-        await library.upload(text(`d${number}`, `Tide table ${number} of ${season}.`, { syncId: id }));
-      await service.settle();
-      const stop = new AbortController();
-      const reading = (async () => {
-        while (!stop.signal.aborted) await look();
-      })();
-      const ended = await settled(id).finally(() => stop.abort());
-      await reading;
-      await look();
-      expect(ended).toMatchObject({ version, outcome: { published: size } });
-    }
-    const shown = Math.min(size, 50);
-    expect([...seen].toSorted()).toEqual(['0: 0 of ', `1: ${shown} of spring`, `2: ${shown} of autumn`]);
-    expect(looks).toBeGreaterThan(4);
-    expect((await library.call('GET', '/versions/2')).body.stats).toEqual({ documents: size, chunks: size });
-  }, 60_000 + 500 * size);
+  it(
+    `of ${size} documents is there at once or not at all, for a reader who never stops looking`,
+    async () => {
+      const seen = new Set<string>();
+      let looks = 0;
+      const look = async () => {
+        const search = { topK: 50, mode: 'keyword', rank: { perDocument: 0, dropDuplicates: false } };
+        // Of more than are shown another one leads each time.
+        const { version, results } = await library.search(`tide table ${looks++ % size}`, search);
+        const said = results.map(({ text: passage }: { text: string }) => /spring|autumn/.exec(passage)?.[0]);
+        seen.add(`${version}: ${results.length} of ${[...new Set(said)].join(' and ')}`);
+      };
+      for (const [version, season] of [
+        [1, 'spring'],
+        [2, 'autumn'],
+      ]) {
+        const id = await begin();
+        for (let number = 0; number < size; number++)
+          await library.upload(text(`d${number}`, `Tide table ${number} of ${season}.`, { syncId: id }));
+        await service.settle();
+        const stop = new AbortController();
+        const reading = (async () => {
+          while (!stop.signal.aborted) await look();
+        })();
+        const ended = await settled(id).finally(() => stop.abort());
+        await reading;
+        await look();
+        expect(ended).toMatchObject({ version, outcome: { published: size } });
+      }
+      const shown = Math.min(size, 50);
+      expect([...seen].toSorted()).toEqual(['0: 0 of ', `1: ${shown} of spring`, `2: ${shown} of autumn`]);
+      expect(looks).toBeGreaterThan(4);
+      expect((await library.call('GET', '/versions/2')).body.stats).toEqual({ documents: size, chunks: size });
+    },
+    60_000 + 500 * size,
+  );
 
   it('is committed while its documents are still being read: the version comes when all of them are', async () => {
     const id = await begin();
