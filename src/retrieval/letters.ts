@@ -20,7 +20,10 @@ export class Letters {
   /** Whoever may see the same passages has the same statistics, and nobody else. */
   private readonly statistics = new WeakMap<PermittedPassages, GramStatistics>();
 
-  /** By chunk id. What was read for one caller is looked up for another only among what that one may see. */
+  /**
+   * By index and chunk id, which another index has for another cut. What was read for one caller is looked up for another
+   * only among what that one may see.
+   */
   private readonly profiles = new LRUCache<string, GramProfile>({
     maxSize: maxBytes,
     sizeCalculation: ({ grams, counts }) => grams.byteLength + counts.byteLength + 200,
@@ -52,12 +55,13 @@ export class Letters {
 
   /** @returns in order; of a passage that is gone, an empty one */
   private async profilesOf(tx: Transaction, permitted: Permitted, ids: readonly string[]): Promise<GramProfile[]> {
-    const profiles = new Map(ids.map((id) => [id, this.profiles.get(id)]));
+    const keyOf = (id: string) => `${permitted.indexId} ${id}`;
+    const profiles = new Map(ids.map((id) => [id, this.profiles.get(keyOf(id))]));
     const missing = [...profiles].flatMap(([id, profile]) => (profile ? [] : [id]));
     for (const [id, text] of await readTexts(tx, permitted, missing)) {
       const profile = gramProfile(text);
       profiles.set(id, profile);
-      this.profiles.set(id, profile);
+      this.profiles.set(keyOf(id), profile);
     }
     return ids.map((id) => profiles.get(id) ?? nothing);
   }
