@@ -79,7 +79,8 @@ export class EngineThread {
   }
 
   /**
-   * Starts a thread and opens the database on it, creating it in an empty directory (3 s; an existing one: 1 s, and half of that the next time).
+   * Starts a thread and opens the database on it, creating it in an empty directory (3 s; an existing one: 1 s, and half
+   * of that the next time).
    * @param onLost called when the thread dies while nothing runs on it
    */
   static async open(settings: ThreadSettings, onLost: (error: ThreadLost) => void): Promise<EngineThread> {
