@@ -8,34 +8,47 @@ const built = fileURLToPath(new URL('./dist/', import.meta.url));
 // metadata that only breaks once compiled.
 const alias = [{ find: /^(?:\.\.\/)+src\//, replacement: built }];
 
-// What touches no outside engine is not run a second time beside one: the embedded engine's own faults, units, and files,
-// which end in the parsers' processes.
-const embeddedOnly = ['faults/embedded*', 'faults/parser-*', 'faults/hostile-*', 'contract/parser*', 'unit/**/*'].map(
-  (name) => `test/${name}.test.ts`,
-);
+// What touches no outside engine is not run a second time beside one: the embedded engine's own faults, units, files, which
+// end in the parsers' processes, and what starts a process of its own on the embedded engine.
+const embeddedOnly = [
+  'faults/embedded*',
+  'faults/parser-*',
+  'faults/hostile-*',
+  'contract/parser*',
+  'unit/**/*',
+  'service/{start,logs,eval}',
+].map((name) => `test/${name}.test.ts`);
 
-// One import of the service for all files of a worker, which takes a second each: but not where its state is broken, nor
-// where a test defines jobs of its own, which no other service handles.
-const together = ['service', 'unit'];
+// It defines jobs of its own, which no other service handles that its process starts.
+const ownJobs = 'test/contract/jobs.test.ts';
 
-const suite = (name: string, timeout: number) => ({
+const suite = (name: string, timeout: number, files = `test/${name}/**/*.test.ts`) => ({
   resolve: { alias },
   test: {
     name,
-    include: [`test/${name}/**/*.test.ts`],
-    exclude: process.env['DATABASE_URL'] ? embeddedOnly : [],
+    // Of two hundred files of ours, each taken apart for the tests otherwise: Node loads them as it does when they are run.
+    server: { deps: { external: [/\/dist\//] } },
+    include: [files],
+    exclude: [...(process.env['DATABASE_URL'] ? embeddedOnly : []), ...(files === ownJobs ? [] : [ownJobs])],
     testTimeout: timeout,
     hookTimeout: 60_000,
-    isolate: !together.includes(name),
-    // A process that ends with its file only pays for optimising the embedded engine, which costs as much as starting it.
-    execArgv: together.includes(name) ? [] : ['--liftoff-only'],
+    // One import of the service for all files of a worker, which takes seconds each.
+    isolate: false,
+    // Optimising the embedded engine costs a process as much as starting it, which only the longest suite earns back.
+    execArgv: name === 'service' ? [] : ['--liftoff-only'],
     ...(name === 'unit' ? {} : { globalSetup: 'test/template.setup.ts' }),
   },
 });
 
 export default defineConfig({
   test: {
-    projects: [suite('unit', 10_000), suite('contract', 60_000), suite('service', 60_000), suite('faults', 180_000)],
+    projects: [
+      suite('unit', 10_000),
+      suite('contract', 60_000),
+      suite('jobs', 60_000, ownJobs),
+      suite('service', 60_000),
+      suite('faults', 180_000),
+    ],
     maxWorkers: 3,
   },
 });

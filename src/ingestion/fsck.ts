@@ -50,7 +50,7 @@ export class Fsck {
     const report = new Report(mend, ({ kind, where }, error) =>
       this.logger.warn({ err: error, kind, where }, 'what disagrees could not be mended'),
     );
-    const tenants = await this.database.asSystem((tx) => tx.rows<{ id: string }>('select id from tenant order by id'));
+    const tenants = await this.database.onceAsSystem<{ id: string }>('select id from tenant order by id');
     for (const { id: tenantId } of tenants) await this.checkTenant({ tenantId }, before, report);
     await report.take(await checkTables(this.database));
     return { checked: report.checked, disagreements: report.disagreements };

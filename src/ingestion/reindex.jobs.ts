@@ -69,10 +69,8 @@ export class ReindexJobs implements OnModuleDestroy {
   /** Ends the leases and waiting times of all: whoever held one is dead. */
   @Frees()
   async freeAll(): Promise<void> {
-    const held = await this.database.asSystem((tx) =>
-      tx.rows<DueRow>(
-        `select id, tenant_id as "tenantId" from reindex where status = 'running' and lease_expires_at > now()`,
-      ),
+    const held = await this.database.onceAsSystem<DueRow>(
+      `select id, tenant_id as "tenantId" from reindex where status = 'running' and lease_expires_at > now()`,
     );
     for (const { id, tenantId } of held)
       await this.database.as({ tenantId }, (tx) =>
@@ -97,12 +95,8 @@ export class ReindexJobs implements OnModuleDestroy {
   }
 
   private due(): Promise<DueRow[]> {
-    return this.database.asSystem((tx) =>
-      tx.rows<DueRow>(
-        `select id, tenant_id as "tenantId" from reindex
-         where status = 'running' and lease_expires_at <= now() order by lease_expires_at limit 100`,
-      ),
-    );
+    return this.database.onceAsSystem<DueRow>(`select id, tenant_id as "tenantId" from reindex
+         where status = 'running' and lease_expires_at <= now() order by lease_expires_at limit 100`);
   }
 
   /** @returns whether a revision was built or the index answers now */

@@ -54,11 +54,8 @@ export class UnreadDocuments {
 
   /** @returns how many were read; fewer than `limit`: these were the last */
   async read(limit: number): Promise<number> {
-    const unread = await this.database.asSystem((tx) =>
-      tx.rows<{ id: string; tenantId: string }>(
-        'select id, tenant_id as "tenantId" from document where metadata_terms is null limit $1',
-        [limit],
-      ),
+    const unread = await this.database.onceAsSystem<{ id: string; tenantId: string }>(
+      `select id, tenant_id as "tenantId" from document where metadata_terms is null limit ${limit}`,
     );
     for (const { id, tenantId } of unread) {
       await this.database.as({ tenantId }, (tx) => readDetails(tx, id));
@@ -68,12 +65,9 @@ export class UnreadDocuments {
 
   /** Where another index answers now, all documents of the base whose words it has in another language. */
   async readMoved(): Promise<void> {
-    const moved = await this.database.asSystem((tx) =>
-      tx.rows<Reread>(
-        `select id, tenant_id as "tenantId", index_id as "indexId", titles_index as before from knowledge_base
-         where index_id is distinct from titles_index limit 100`,
-      ),
-    );
+    const moved = await this.database
+      .onceAsSystem<Reread>(`select id, tenant_id as "tenantId", index_id as "indexId", titles_index as before from knowledge_base
+         where index_id is distinct from titles_index limit 100`);
     for (const base of moved) {
       if (!(await this.sameLanguage(base))) await this.readAll(base);
       await this.database.as(base, (tx) =>

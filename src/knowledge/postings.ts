@@ -47,15 +47,12 @@ export class Postings {
 
   /** Revisions whose chunks have no postings: those stored before there were any. What is being built is not whole yet. */
   async missing(limit: number): Promise<{ indexId: number; tenantId: string; revisionId: string }[]> {
-    const rows = await this.database.asSystem((tx) =>
-      tx.rows<{ index_id: number; tenant_id: string; revision_id: string }>(
-        `select c.index_id, c.tenant_id, c.revision_id from chunk c join revision r on r.id = c.revision_id
+    const rows = await this.database.onceAsSystem<{ index_id: number; tenant_id: string; revision_id: string }>(
+      `select c.index_id, c.tenant_id, c.revision_id from chunk c join revision r on r.id = c.revision_id
            join knowledge_index i on i.id = c.index_id and not i.building
          where c.ordinal = 0 and r.status in ('staged', 'ready', 'superseded')
            and not exists (select from segment_revision s where s.index_id = c.index_id and s.revision_id = c.revision_id)
-         limit $1`,
-        [limit],
-      ),
+         limit ${limit}`,
     );
     return rows.map((row) => ({ indexId: row.index_id, tenantId: row.tenant_id, revisionId: row.revision_id }));
   }

@@ -249,8 +249,8 @@ export class Revisions {
   @Frees()
   async freeAll(): Promise<void> {
     const unfinished = `status in ('queued', 'parsing', 'chunking', 'embedding') and lease_expires_at > now()`;
-    const tenants = await this.database.asSystem((tx) =>
-      tx.rows<{ tenant_id: string }>(`select distinct tenant_id from revision where ${unfinished}`),
+    const tenants = await this.database.onceAsSystem<{ tenant_id: string }>(
+      `select distinct tenant_id from revision where ${unfinished}`,
     );
     for (const { tenant_id: tenantId } of tenants) {
       await this.database.as({ tenantId }, (tx) =>

@@ -70,7 +70,7 @@ export class BlobClaims {
   /** Claims whose process died. They hold nobody up any more; this only clears them away. */
   @Sweep(600_000)
   async forget(): Promise<void> {
-    await this.database.asSystem((tx) => tx.run('delete from blob_claim where expires_at < now()'));
+    await this.database.onceAsSystem('delete from blob_claim where expires_at < now()');
   }
 
   private async claimToKeep(scope: TenantScope, hash: string): Promise<string> {

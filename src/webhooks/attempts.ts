@@ -47,13 +47,10 @@ export class Attempts {
 
   /** Deliveries that are due and nobody's, longest overdue first. */
   due(limit: number): Promise<{ id: string; attempts: number }[]> {
-    return this.database.asSystem((tx) =>
-      tx.rows(
-        `select id, attempts from webhook_delivery
-         where status = 'pending' and next_attempt_at <= now() and (claimed_until is null or claimed_until <= now())
-         order by next_attempt_at limit $1`,
-        [limit],
-      ),
+    return this.database.onceAsSystem(
+      `select id, attempts from webhook_delivery
+       where status = 'pending' and next_attempt_at <= now() and (claimed_until is null or claimed_until <= now())
+       order by next_attempt_at limit ${limit}`,
     );
   }
 
@@ -89,8 +86,8 @@ export class Attempts {
   @Frees()
   async freeAll(): Promise<void> {
     const claimed = `status = 'pending' and claimed_until > now()`;
-    const tenants = await this.database.asSystem((tx) =>
-      tx.rows<{ tenant_id: string }>(`select distinct tenant_id from webhook_delivery where ${claimed}`),
+    const tenants = await this.database.onceAsSystem<{ tenant_id: string }>(
+      `select distinct tenant_id from webhook_delivery where ${claimed}`,
     );
     for (const { tenant_id: tenantId } of tenants) {
       await this.database.as({ tenantId }, (tx) =>

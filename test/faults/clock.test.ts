@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Scratch, scratchDatabase } from '../service/scratch.js';
+import { template } from '../service/template.js';
 import { until } from './until.js';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -31,11 +32,12 @@ describe('150: processes with wrong clocks', () => {
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'lectern-clock-'));
     scratch = await scratchDatabase();
+    if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
     const engines = scratch ? { DATABASE_URL: scratch.url, REDIS_PREFIX: scratch.name } : {};
     let up = 0;
     children = plan.map(({ role, shift }) => {
       const env = { ...process.env, DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1', ...engines, ROLE: role };
-      const child = spawn(process.execPath, ['--import', preload, main], {
+      const child = spawn(process.execPath, ['--liftoff-only', '--import', preload, main], {
         env: { ...env, CLOCK_SHIFT_MS: String(shift) },
         stdio: ['ignore', 'pipe', 'inherit'],
       });

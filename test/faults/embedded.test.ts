@@ -36,7 +36,9 @@ function open(options: Partial<EmbeddedPoolOptions> = {}): EmbeddedPool {
 
 /** A process that writes numbered rows until it is killed; `lines` is what it has said so far. */
 function startWriter(): { child: ChildProcess; lines: string[]; said: (enough: number) => Promise<void> } {
-  const child = spawn(process.execPath, [WRITER, POOL, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--liftoff-only', WRITER, POOL, dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout! });
   reader.on('line', (line) => lines.push(line));
@@ -57,10 +59,10 @@ async function kill(child: ChildProcess): Promise<void> {
 const RUNAWAY = 'select count(*) from generate_series(1, 100000000000)';
 
 /** A database that is there already: to make one takes seconds, which is not what these are about. */
-const startFromTemplate = () => beforeEach(async () => cp(await template(), dataDir, { recursive: true }));
+const copyTemplate = async () => cp(await template(), dataDir, { recursive: true });
 
 describe('a runaway statement', () => {
-  startFromTemplate();
+  beforeEach(copyTemplate);
 
   test('148: is cut at the deadline while the others go on and no acknowledged row is lost', async () => {
     const pool = open({ statementTimeoutMs: 1_000 });
@@ -110,7 +112,7 @@ describe('a runaway statement', () => {
 });
 
 describe('a client that does not clean up', () => {
-  startFromTemplate();
+  beforeEach(copyTemplate);
 
   test('has its open transaction rolled back when it is released', async () => {
     const pool = open();
@@ -137,6 +139,7 @@ describe('a client that does not clean up', () => {
 });
 
 test('an engine that breaks down fails its statement and reopens for the next', async () => {
+  await copyTemplate();
   const pool = open();
   await pool.query('create table kept (n int); insert into kept values (1)');
   await expect(pool.query('copy kept from stdin')).rejects.toMatchObject({ code: '57P01' });
@@ -144,12 +147,14 @@ test('an engine that breaks down fails its statement and reopens for the next', 
 });
 
 test('endless recursion in SQL is an error and not the end of the engine', async () => {
+  await copyTemplate();
   const pool = open();
   await pool.query(`create function deeper(i int) returns int language plpgsql as 'begin return deeper(i + 1); end'`);
   await expect(pool.query('select deeper(1)')).rejects.toMatchObject({ code: '54001' });
 });
 
 test('147: five kills in the middle of writing lose no acknowledged row', async () => {
+  await copyTemplate();
   let acknowledged = 0;
   for (let round = 0; round < 5; round += 1) {
     const { child, lines, said } = startWriter();
@@ -176,6 +181,7 @@ test('147: a kill during the very first start leaves a directory that opens', as
 
 describe('the data directory', () => {
   test('146: is refused to a second process, which names the first', async () => {
+    await copyTemplate();
     const pool = open();
     await pool.query('select 1');
     const { child, lines } = startWriter();

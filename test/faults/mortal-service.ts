@@ -62,7 +62,7 @@ export async function makeMortal(settings: Record<string, string> = {}) {
     const latest = performance.now() + seconds * 1000;
     while (!(await holds())) {
       if (performance.now() > latest) throw new Error(`waited ${seconds} s for ${what}:\n${output.slice(-3000)}`);
-      await pause(20);
+      await pause(50);
     }
   }
 

@@ -291,7 +291,7 @@ describe('bytes that are gone', () => {
 const run = (...args: string[]) =>
   new Promise<{ code: number; out: string; err: string }>((resolve) => {
     const env = { PATH: process.env['PATH'], ...engines, DATA_DIR: service.dataDir, LOG_LEVEL: 'silent' };
-    execFile(process.execPath, [main, 'fsck', ...args], { env }, (error, out, err) =>
+    execFile(process.execPath, ['--liftoff-only', main, 'fsck', ...args], { env }, (error, out, err) =>
       resolve({ code: Number(error?.code ?? 0), out, err }),
     );
   });

@@ -29,8 +29,8 @@ describe('a file that takes long to read', () => {
     const long = (await Promise.all(dense)).map(({ body }) => body.id);
     const short = (await library.upload({ title: 'Short', content: 'The moon pulls the sea.' })).body.id;
     await service.work();
-    await expect.poll(() => isReady(short), { timeout: 60_000 }).toBe(true);
-    for (const id of long) await expect.poll(() => isReady(id), { timeout: 150_000 }).toBe(true);
+    await expect.poll(() => isReady(short), { timeout: 60_000, interval: 200 }).toBe(true);
+    for (const id of long) await expect.poll(() => isReady(id), { timeout: 150_000, interval: 500 }).toBe(true);
     expect((await Promise.all(long.map(laneOf))).map((row) => row?.lane).toSorted()).toEqual(['slow', 'slow']);
     expect((await library.search('when is the tide high at noon')).results[0]?.document.id).toBe(long[0]);
     const told = await service.call('GET', '/v1/events?limit=200');
@@ -50,11 +50,13 @@ describe('a file that takes long to read', () => {
       const theirs = await openLibrary(alone);
       await alone.work();
       const long = (await theirs.upload({ title: 'Long', content: tides('noon').repeat(6) })).body.id;
-      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 60_000 }).toBe('parsing');
+      await expect
+        .poll(async () => (await theirs.get(long)).status, { timeout: 60_000, interval: 200 })
+        .toBe('parsing');
       const short = (await theirs.upload({ title: 'Short', content: 'The moon pulls the sea.' })).body.id;
-      await expect.poll(async () => (await theirs.get(short)).status, { timeout: 60_000 }).toBe('ready');
+      await expect.poll(async () => (await theirs.get(short)).status, { timeout: 60_000, interval: 200 }).toBe('ready');
       expect((await theirs.get(long)).status).toBe('parsing');
-      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 150_000 }).toBe('ready');
+      await expect.poll(async () => (await theirs.get(long)).status, { timeout: 150_000, interval: 500 }).toBe('ready');
     } finally {
       await alone.stop();
     }
@@ -64,6 +66,6 @@ describe('a file that takes long to read', () => {
     const content = Array.from({ length: 600 }, (_, at) => `# Part ${at}\n\nWords of part ${at}.`).join('\n\n');
     const { body } = await library.upload({ title: 'Parts', content });
     const failed = { status: 'failed', error: { code: 'chunk_limit' } };
-    await expect.poll(() => library.get(body.id), { timeout: 50_000 }).toMatchObject(failed);
+    await expect.poll(() => library.get(body.id), { timeout: 50_000, interval: 200 }).toMatchObject(failed);
   });
 });

@@ -78,10 +78,8 @@ export class Idempotency {
   /** Forgets keys after 24 hours, and claims of requests whose process died. */
   @Sweep(600_000)
   async forget(): Promise<void> {
-    await this.database.asSystem((tx) =>
-      tx.run(
-        `delete from idempotency_key where created_at < now() - interval '24 hours' or (status is null and created_at < now() - interval '10 minutes')`,
-      ),
+    await this.database.onceAsSystem(
+      `delete from idempotency_key where created_at < now() - interval '24 hours' or (status is null and created_at < now() - interval '10 minutes')`,
     );
   }
 

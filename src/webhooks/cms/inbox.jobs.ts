@@ -53,12 +53,9 @@ export class InboxJobs {
   /** Announces what was received and not handled: the queue may have lost it. */
   @Sweep(5000)
   async announceUnhandled(): Promise<void> {
-    const waiting = await this.database.asSystem((tx) =>
-      tx.rows<{ id: string }>(
-        `select id from cms_event where status = 'received' and received_at < now() - interval '5 seconds'
-         order by received_at limit $1`,
-        [batch],
-      ),
+    const waiting = await this.database.onceAsSystem<{ id: string }>(
+      `select id from cms_event where status = 'received' and received_at < now() - interval '5 seconds'
+       order by received_at limit ${batch}`,
     );
     for (const { id } of waiting) await this.queue.add(readCmsEvent, { cmsEventId: id });
   }
