@@ -4,8 +4,8 @@ import type { PermittedRun } from './permitted-passages.js';
 
 // How much of a passage's score is its whole document's: what is asked is often spread over a text of a few chunks, of
 // which the best holds only part; in a filing of hundreds it says little of where (measured: nDCG@10 of TIME, 4 chunks a
-// document, .725 without, .737 at .35, .758 at .8, .760 at .85; filings, the right one among the first ten, 91 % without, 97 % from .2
-// to .35, 91 % at .5).
+// document, .725 without, .737 at .35, .758 at .8, .760 at .85; filings, the right one among the first ten, 91 % without,
+// 97 % from .2 to .35, 91 % at .5).
 const documentWeight = (chunks: number): number => 0.2 + 0.65 * Math.min(1, 8 / chunks);
 
 // What a title and metadata say of a long document lifts all its chunks, by at most this share of the best score
