@@ -15,7 +15,11 @@ const { lane, newTenant, stop } = await startForBench();
 try {
   const [many, one] = [await newTenant(), await newTenant()];
   const [manyBase, oneBase] = [await newBase(many), await newBase(one)];
-  const single = () => timed(async () => untilReady(one, await uploadArticle(one, oneBase, kilobytes)));
+  const single = async () => {
+    // A base that changed twice in two seconds waits for its next version, whoever else there is.
+    await pause(2500);
+    return timed(async () => untilReady(one, await uploadArticle(one, oneBase, kilobytes)));
+  };
   const cold = await single();
   const alone = [];
   for (let n = 0; n < singles; n++) alone.push(await single());
@@ -34,7 +38,6 @@ try {
   let waiting = backlog;
   for (let n = 0; n < singles && waiting > 0; n++) {
     behind.push(await single());
-    await pause(300);
     waiting = await unfinished(many, manyBase);
   }
   const times = { alone: spread(alone, cold), behind: spread(behind, coldBehind) };
