@@ -95,9 +95,9 @@ export class Database {
         this.connected(async (runner) => {
           const client = (await runner.connect()) as PoolClient;
           const whole = `${begin('lectern_system', '')}; ${sql}; commit`;
-          // One result for each statement: begin, the settings, this one.
-          const results = (await client.query(whole)) as unknown as QueryResult[];
-          return (results[2]?.rows ?? []) as T[];
+          const [, , asked] = (await client.query(whole)) as unknown as QueryResult[]; // begin, the settings, this one
+          if (!asked) throw new Error('one statement was expected');
+          return asked.rows as T[];
         }),
       ),
     );

@@ -89,6 +89,15 @@ describe('row-level security', () => {
     await expect(planted).rejects.toThrow('row-level security');
   });
 
+  it('lets a statement across tenants read only what the service’s chores need, and leaves nothing behind when it fails', async () => {
+    const database = service.database();
+    expect(await database.onceAsSystem('select current_user as role')).toEqual([{ role: 'lectern_system' }]);
+    await expect(database.onceAsSystem('select text from chunk')).rejects.toMatchObject({ code: '42501' });
+    const held = `select state from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`;
+    expect(await database.asOwner((tx) => tx.rows(held))).toEqual([]);
+    expect(await count(own.uuid, 'document', own.uuid)).toEqual({ of: 1, all: 1 });
+  });
+
   describe('in a database where somebody broke it', () => {
     let broken: Service;
     beforeAll(async () => {
