@@ -50,12 +50,11 @@ export class ForgettingJobs {
    */
   @Sweep(60_000)
   async announceMissed(): Promise<void> {
-    const missed = await this.database.onceAsSystem<{
-      documentId: string;
-      tenantId: string;
-    }>(`select d.id as "documentId", d.tenant_id as "tenantId" from document d
+    const missed = await this.database.onceAsSystem<{ documentId: string; tenantId: string }>(
+      `select d.id as "documentId", d.tenant_id as "tenantId" from document d
          where d.deleted_at is not null and exists (select from message_document m where m.document_id = d.id)
-           and not exists (select from deletion x where x.document_id = d.id and 'answers' = any(x.pending)) limit 1000`);
+           and not exists (select from deletion x where x.document_id = d.id and 'answers' = any(x.pending)) limit 1000`,
+    );
     for (const { documentId, tenantId } of missed) {
       await this.database.as({ tenantId }, (tx) => reopenDeletion(tx, documentId, ['answers']));
       await this.queue.add(forgetAnswersJob, { documentId });

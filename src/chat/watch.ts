@@ -39,8 +39,10 @@ export class Watch {
 
   @Sweep(20_000)
   async look(): Promise<void> {
-    const bases = await this.database.onceAsSystem<Watched>(`select id, tenant_id as "tenantId" from knowledge_base
-         where deleted_at is null and gate->'rollback' is not null and active_version > 0 order by id`);
+    const bases = await this.database.onceAsSystem<Watched>(
+      `select id, tenant_id as "tenantId" from knowledge_base
+         where deleted_at is null and gate->'rollback' is not null and active_version > 0 order by id`,
+    );
     for (const base of bases) {
       try {
         await this.watch(base);

@@ -68,7 +68,8 @@ export class Relay {
   }
 
   private async relayBatch(): Promise<number> {
-    const claimed = await this.database.onceAsSystem<EventRow>(`with recursive teller (tenant_id) as (
+    const claimed = await this.database.onceAsSystem<EventRow>(
+      `with recursive teller (tenant_id) as (
            (select tenant_id from event where dispatched_at is null order by tenant_id limit 1)
            union all
            select (select e.tenant_id from event e where e.dispatched_at is null and e.tenant_id > t.tenant_id order by e.tenant_id limit 1)
@@ -80,7 +81,8 @@ export class Relay {
              select id, row_number() over (order by created_at, id) as place
              from event where tenant_id = t.tenant_id and ${untold} order by created_at, id limit ${batch}
            ) next order by next.place limit ${8 * batch})
-         returning id, tenant_id, type, sequence, data, request_id, created_at`);
+         returning id, tenant_id, type, sequence, data, request_id, created_at`,
+    );
     const rows = inTurns(claimed);
     const told: string[] = [];
     const end = performance.now() + turnMs;

@@ -28,11 +28,12 @@ export class BaseClearing {
 
   /** Deleted bases of which something is still there. What was on its way into one when it was deleted may come late. */
   due(): Promise<{ knowledgeBaseId: string }[]> {
-    return this.database
-      .onceAsSystem(`select b.id as "knowledgeBaseId" from knowledge_base b where b.deleted_at is not null
+    return this.database.onceAsSystem(
+      `select b.id as "knowledgeBaseId" from knowledge_base b where b.deleted_at is not null
            and (exists (select from document d where d.knowledge_base_id = b.id and d.deleted_at is null)
              or exists (select from sync s where s.knowledge_base_id = b.id and s.status in ('open', 'committing', 'blocked'))
-             or exists (select from knowledge_index i where i.knowledge_base_id = b.id and ${cleared})) limit 1000`);
+             or exists (select from knowledge_index i where i.knowledge_base_id = b.id and ${cleared})) limit 1000`,
+    );
   }
 
   /** Does nothing to a base that is not deleted. */

@@ -123,20 +123,19 @@ export class IngestionJobs {
   /** Revisions whose worker went silent, or whose reminder was lost. */
   @Sweep(20_000)
   async announceUnfinished(): Promise<void> {
-    const rows = await this.database.onceAsSystem<{
-      id: string;
-    }>(`select id from revision where status in ('queued', 'parsing', 'chunking', 'embedding') and lane = 'fast'
-           and lease_expires_at < now() order by lease_expires_at limit 1000`);
+    const rows = await this.database.onceAsSystem<{ id: string }>(
+      `select id from revision where status in ('queued', 'parsing', 'chunking', 'embedding') and lane = 'fast'
+           and lease_expires_at < now() order by lease_expires_at limit 1000`,
+    );
     for (const { id } of rows) await this.queue.add(ingestJob, { revisionId: id });
   }
 
   @Sweep(20_000)
   async announcePending(): Promise<void> {
-    const rows = await this.database.onceAsSystem<{
-      id: string;
-      tenant_id: string;
-    }>(`select knowledge_base_id as id, tenant_id from pending_change
-         union select knowledge_base_id, tenant_id from sync where status = 'committing' limit 1000`);
+    const rows = await this.database.onceAsSystem<{ id: string; tenant_id: string }>(
+      `select knowledge_base_id as id, tenant_id from pending_change
+         union select knowledge_base_id, tenant_id from sync where status = 'committing' limit 1000`,
+    );
     for (const row of rows) await this.remindToPublish(row.id, row.tenant_id);
   }
 

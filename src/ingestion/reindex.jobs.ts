@@ -95,8 +95,10 @@ export class ReindexJobs implements OnModuleDestroy {
   }
 
   private due(): Promise<DueRow[]> {
-    return this.database.onceAsSystem<DueRow>(`select id, tenant_id as "tenantId" from reindex
-         where status = 'running' and lease_expires_at <= now() order by lease_expires_at limit 100`);
+    return this.database.onceAsSystem<DueRow>(
+      `select id, tenant_id as "tenantId" from reindex
+         where status = 'running' and lease_expires_at <= now() order by lease_expires_at limit 100`,
+    );
   }
 
   /** @returns whether a revision was built or the index answers now */

@@ -65,9 +65,10 @@ export class UnreadDocuments {
 
   /** Where another index answers now, all documents of the base whose words it has in another language. */
   async readMoved(): Promise<void> {
-    const moved = await this.database
-      .onceAsSystem<Reread>(`select id, tenant_id as "tenantId", index_id as "indexId", titles_index as before from knowledge_base
-         where index_id is distinct from titles_index limit 100`);
+    const moved = await this.database.onceAsSystem<Reread>(
+      `select id, tenant_id as "tenantId", index_id as "indexId", titles_index as before from knowledge_base
+         where index_id is distinct from titles_index limit 100`,
+    );
     for (const base of moved) {
       if (!(await this.sameLanguage(base))) await this.readAll(base);
       await this.database.as(base, (tx) =>

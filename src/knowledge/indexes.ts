@@ -87,11 +87,10 @@ export class Indexes {
 
   /** Those that were begun and are wanted no more: no version shows them, and nobody builds them. */
   async abandoned(): Promise<{ id: number; tenantId: string }[]> {
-    return this.database.onceAsSystem<{
-      id: number;
-      tenantId: string;
-    }>(`select i.id, i.tenant_id as "tenantId" from knowledge_index i where i.building and not exists
-           (select from reindex r where r.index_id = i.id and r.status in ('running', 'paused', 'judging')) order by i.id limit 100`);
+    return this.database.onceAsSystem<{ id: number; tenantId: string }>(
+      `select i.id, i.tenant_id as "tenantId" from knowledge_index i where i.building and not exists
+           (select from reindex r where r.index_id = i.id and r.status in ('running', 'paused', 'judging')) order by i.id limit 100`,
+    );
   }
 
   /**

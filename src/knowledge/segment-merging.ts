@@ -29,14 +29,13 @@ export class SegmentMerging {
 
   /** The indexes with too many segments of one size, or with postings of chunks that are gone: those that merging mends. */
   async due(): Promise<{ indexId: number; tenantId: string }[]> {
-    const rows = await this.database.onceAsSystem<{
-      index_id: number;
-      tenant_id: string;
-    }>(`select distinct index_id, tenant_id from (
+    const rows = await this.database.onceAsSystem<{ index_id: number; tenant_id: string }>(
+      `select distinct index_id, tenant_id from (
            select s.index_id, s.tenant_id from segment s left join lateral
              (select coalesce(sum(r.chunks), 0)::bigint as kept from segment_revision r where r.index_id = s.index_id and r.segment_no = s.no) k on true
            group by s.index_id, s.tenant_id, length(to_hex(greatest(k.kept, 1)))
-           having (count(*) >= ${fanOut} and sum(k.kept) <= ${maxChunks}) or bool_or(k.kept < s.chunks)) due limit 1000`);
+           having (count(*) >= ${fanOut} and sum(k.kept) <= ${maxChunks}) or bool_or(k.kept < s.chunks)) due limit 1000`,
+    );
     return rows.map((row) => ({ indexId: row.index_id, tenantId: row.tenant_id }));
   }
 

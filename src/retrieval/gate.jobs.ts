@@ -73,10 +73,11 @@ export class GateJobs {
   @Sweep(20_000)
   async announceWaiting(): Promise<void> {
     this.turnedAway = false;
-    const rows = await this.database
-      .onceAsSystem<Candidate>(`select v.knowledge_base_id as "knowledgeBaseId", v.tenant_id as "tenantId", v.number as version
+    const rows = await this.database.onceAsSystem<Candidate>(
+      `select v.knowledge_base_id as "knowledgeBaseId", v.tenant_id as "tenantId", v.number as version
          from version v join knowledge_base b on b.id = v.knowledge_base_id
-         where v.status = 'building' and b.deleted_at is null limit 1000`);
+         where v.status = 'building' and b.deleted_at is null limit 1000`,
+    );
     for (const row of rows) await this.queue.add(judgeJob, row);
   }
 

@@ -9,7 +9,7 @@ import type { LaunchOrder } from './launch-protocol.js';
 import { verdictPipe } from './parse-protocol.js';
 
 const built = fileURLToPath(new URL('../../', import.meta.url));
-// In a few files instead of five hundred, which takes half the time to start: a stage of the build makes it.
+// One file instead of five hundred, which takes half the time to start: a stage of the build makes it.
 const entryOfParsers = fileURLToPath(new URL('./parser-child.bundle.js', import.meta.url));
 
 /** Node 20 has the permission model under its first name. */
