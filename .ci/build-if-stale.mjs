@@ -4,7 +4,7 @@ import { execSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 
 // What the build writes last.
-const bundle = 'dist/ingestion/parsers/parser-child.bundle.js';
+const bundle = 'dist/main.bundle.js';
 const built = statSync(bundle, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const sources = readdirSync('src', { recursive: true }).map((name) => `src/${name}`);
 const stale = [...sources, 'tsconfig.json', 'package-lock.json'].some((file) => statSync(file).mtimeMs > built);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const dataDir = await mkdtemp(join(tmpdir(), 'lectern-smoke-'));
-const app = spawn(process.execPath, ['dist/main.js'], {
+const app = spawn(process.execPath, ['dist/main.bundle.js'], {
   env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0' },
   stdio: ['ignore', 'pipe', 'inherit'],
 });

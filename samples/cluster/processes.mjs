@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 // The service itself gives up after 25 s.
 const stopMs = 30_000;
 const startMs = 60_000;

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Disappointment } from './page.mjs';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 const startMs = 30_000;
 // The service itself gives up after 25 s.
 const stopMs = 30_000;

@@ -9,7 +9,7 @@ import { type Scratch, scratchDatabase } from '../service/scratch.js';
 import { template } from '../service/template.js';
 import { until } from './until.js';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 const preload = new URL('shifted-clock.mjs', import.meta.url).href;
 const tenMinutes = 600_000;
 const count = 10;

@@ -8,7 +8,7 @@ import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Scratch, scratchDatabase } from '../service/scratch.js';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 const migrations = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
 const files = async () => (await readdir(migrations)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();

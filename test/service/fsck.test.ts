@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { type Engines, type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 
 let service: Service;
 let library: Library;

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { template } from './template.js';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 
 it('the log says which requests there were, and holds no key, secret, title, text, question or answer', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-logs-'));
