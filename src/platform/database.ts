@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
-import { escapeLiteral, type PoolClient, type QueryResult } from 'pg';
+import { escapeIdentifier, escapeLiteral, type PoolClient, type QueryResult } from 'pg';
 import {
   DataSource,
   type EntityManager,
@@ -10,6 +10,7 @@ import {
   type Repository,
 } from 'typeorm';
 import { giveWay, inForeground, isBackground } from './lane.js';
+import { type StatementNames, statementNamesOf } from './statement-names.js';
 
 /** Whose rows a transaction may touch: the tenant's id, a UUID. */
 export interface TenantScope {
@@ -18,10 +19,13 @@ export interface TenantScope {
 
 /** One open transaction: SQL by hand through `rows`, `row` and `run`, plain rows through a TypeORM repository. */
 export class Transaction {
-  constructor(private readonly manager: EntityManager) {}
+  constructor(
+    private readonly manager: EntityManager,
+    private readonly names: StatementNames | null = null,
+  ) {}
 
   async rows<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
-    return (await this.query(sql, parameters)).records as T[];
+    return (await this.query(sql, parameters)).rows as T[];
   }
 
   async row<T>(sql: string, parameters: readonly unknown[] = []): Promise<T | null> {
@@ -30,17 +34,19 @@ export class Transaction {
 
   /** @returns how many rows were inserted, updated or deleted */
   async run(sql: string, parameters: readonly unknown[] = []): Promise<number> {
-    return (await this.query(sql, parameters)).affected ?? 0;
+    return (await this.query(sql, parameters)).rowCount ?? 0;
   }
 
   repository<T extends ObjectLiteral>(entity: EntityTarget<T>): Repository<T> {
     return this.manager.getRepository(entity);
   }
 
-  private async query(sql: string, parameters: readonly unknown[]) {
+  private async query(sql: string, parameters: readonly unknown[]): Promise<QueryResult> {
     const runner = this.manager.queryRunner;
-    if (!runner) throw new Error('a Transaction was used after it ended');
-    return runner.query(sql, [...parameters], true);
+    if (!runner || runner.isReleased) throw new Error('a Transaction was used after it ended');
+    const client = (await runner.connect()) as PoolClient;
+    const name = parameters.length > 0 ? this.names?.of(sql) : undefined;
+    return client.query({ text: sql, values: [...parameters], ...(name ? { name } : {}) });
   }
 }
 
@@ -95,8 +101,9 @@ export class Database {
         this.connected(async (runner) => {
           const client = (await runner.connect()) as PoolClient;
           const whole = `${begin('lectern_system', '')}; ${sql}; commit`;
-          const [, , asked] = (await client.query(whole)) as unknown as QueryResult[]; // begin, the settings, this one
-          if (!asked) throw new Error('one statement was expected');
+          const results = (await client.query(whole)) as unknown as QueryResult[];
+          const asked = results[ownStatements];
+          if (!asked || results.length !== ownStatements + 2) throw new Error('one statement was expected');
           return asked.rows as T[];
         }),
       ),
@@ -126,7 +133,8 @@ export class Database {
   }
 
   private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return inLane(() => again.execute(() => this.within(begin(role, tenantId), work)));
+    const names = statementNamesOf(role);
+    return inLane(() => again.execute(() => this.within(begin(role, tenantId), work, names)));
   }
 
   private reading<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -135,12 +143,16 @@ export class Database {
   }
 
   /** One transaction. It is begun in one round trip, where TypeORM's own takes two more: each waits for a busy machine. */
-  private within<T>(first: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  private within<T>(
+    first: string,
+    work: (tx: Transaction) => Promise<T>,
+    names: StatementNames | null = null,
+  ): Promise<T> {
     return this.connected(async (runner) => {
       await runner.query(first);
       // What a repository saves would otherwise be committed on its own, and all that came before it.
       Object.assign(runner, { isTransactionActive: true });
-      const result = await work(new Transaction(runner.manager));
+      const result = await work(new Transaction(runner.manager, names));
       await runner.query('commit');
       return result;
     });
@@ -161,11 +173,14 @@ export class Database {
   }
 }
 
+// What `begin` sends.
+const ownStatements = 4;
+
 const begin = (role: string, tenantId: string): string =>
-  `begin; ${actAs(role, tenantId)}, set_config('lock_timeout', '${lockWait}', true)`;
+  `begin; ${actAs(role, tenantId)}; set local lock_timeout = '${lockWait}'`;
 
 const actAs = (role: string, tenantId: string): string =>
-  `select set_config('role', ${escapeLiteral(role)}, true), set_config('app.tenant_id', ${escapeLiteral(tenantId)}, true)`;
+  `set local role ${escapeIdentifier(role)}; set local app.tenant_id = ${escapeLiteral(tenantId)}`;
 
 async function inLane<T>(work: () => Promise<T>): Promise<T> {
   if (!isBackground()) return inForeground(work);

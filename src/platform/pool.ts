@@ -15,6 +15,9 @@ export type Pool = ServerPool;
 // waits for is patient, but not for a server that does not even take connections.
 const connectionWaitMs = 4000;
 const patientWaitMs = 30_000;
+// A connection keeps the plans of what it was asked: those of a table that was small then must not serve a large one for
+// long. The embedded engine sees to that by itself.
+const maxLifetimeSeconds = 30;
 
 /** Connections for work that may wait: jobs, sweeps, the relay, the queue, migrations. */
 export function openPool(config: Config): Pool {
@@ -44,6 +47,7 @@ function open(
   const pool = new ServerPool({
     connectionString: config.database.url,
     max,
+    maxLifetimeSeconds,
     // A connection that was dropped without a word (a firewall, a machine that is gone) is noticed within half a minute,
     // also the one that only listens.
     keepAlive: true,

@@ -4,6 +4,9 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { engines, type ScratchDatabase } from './databases.js';
 
+const say = async (client: pg.PoolClient, text: string): Promise<number> =>
+  (await client.query({ name: 'same', text, values: [2] })).rows[0].n;
+
 describe.each(engines)('$engine database', ({ open }) => {
   let database: ScratchDatabase;
   let pool: pg.Pool;
@@ -64,6 +67,32 @@ describe.each(engines)('$engine database', ({ open }) => {
     const twice = { name: 'twice', text: 'select $1::int * 2', rowMode: 'array' as const };
     const answers = await Promise.all([1, 2, 3].map((n) => pool.query({ ...twice, values: [n] })));
     expect(answers.map(({ rows }) => rows)).toEqual([[[2]], [[4]], [[6]]]);
+  });
+
+  test('one name means to each client what that client calls so', async () => {
+    const [one, other] = [await pool.connect(), await pool.connect()];
+    expect(await say(one, 'select $1::int * 2 as n')).toBe(4);
+    expect(await say(other, 'select $1::int * 3 as n')).toBe(6);
+    expect(await say(one, 'select $1::int * 2 as n')).toBe(4);
+    one.release();
+    expect(await say(other, 'select $1::int * 3 as n')).toBe(6);
+    other.release();
+  });
+
+  test('a named statement that could not be read can be asked again, and by another client', async () => {
+    const clients = [await pool.connect(), await pool.connect()];
+    const late = { name: 'late', text: 'select n from late where n = $1', values: [1] };
+    for (const client of clients) await expect(client.query(late)).rejects.toMatchObject({ code: '42P01' });
+    await pool.query('create table late as select 1 as n');
+    for (const client of clients) {
+      await client.query('begin');
+      await expect(client.query('select 1 / 0')).rejects.toMatchObject({ code: '22012' });
+      await expect(client.query({ ...late, name: 'failed' })).rejects.toMatchObject({ code: '25P02' });
+      await client.query('rollback');
+      expect((await client.query(late)).rows).toEqual([{ n: 1 }]);
+      expect((await client.query({ ...late, name: 'failed' })).rows).toEqual([{ n: 1 }]);
+      client.release();
+    }
   });
 
   test('the callback style answers and fails through the callback', async () => {

@@ -7,6 +7,8 @@ import { drawn } from '../faults/until.js';
 import { engines, type ScratchDatabase } from './databases.js';
 
 const turns = 500;
+// With a parameter, so that it is planned once on a connection, whichever tenant asks.
+const asked = 'select tenant_id from conversation where owner = $1';
 
 describe.each(engines)('whose rows a transaction sees, on the $engine database', ({ open }) => {
   let scratch: ScratchDatabase;
@@ -39,7 +41,7 @@ describe.each(engines)('whose rows a transaction sees, on the $engine database',
             randomUUID(),
             tenantId,
           ]);
-          const rows = await tx.rows<{ tenant_id: string }>('select tenant_id from conversation');
+          const rows = await tx.rows<{ tenant_id: string }>(asked, ['ada']);
           foreign.push(...rows.filter((row) => row.tenant_id !== tenantId));
           if (fate < 0.1) throw new Error('in the midst');
           if (fate < 0.2) await tx.run('select 1 / 0');
@@ -68,4 +70,24 @@ describe.each(engines)('whose rows a transaction sees, on the $engine database',
       expect(failures.size).toBeGreaterThanOrEqual(3);
     },
   );
+
+  it('a statement that is asked again and again keeps its plan, and one that reads on a snapshot does not', async () => {
+    const dataSource = await new DataSource({ ...scratch.typeorm }).initialize();
+    const database = new Database(dataSource);
+    const scope = { tenantId: tenants[0] ?? '' };
+    const plans = 'select generic_plans::int as kept from pg_prepared_statements where statement = $1';
+    const kept = await database.as(scope, async (tx) => {
+      for (let time = 0; time < 12; time++) await tx.rows(asked, ['ada']);
+      return tx.rows<{ kept: number }>(plans, [asked]);
+    });
+    expect(kept).toEqual([{ kept: expect.any(Number) }]);
+    expect(kept[0]?.kept).toBeGreaterThan(0);
+    const once = `${asked} order by id`;
+    const none = await database.snapshot(scope, async (tx) => {
+      for (let time = 0; time < 12; time++) await tx.rows(once, ['ada']);
+      return tx.rows(plans, [once]);
+    });
+    expect(none).toEqual([]);
+    await dataSource.destroy();
+  });
 });

@@ -2,7 +2,8 @@ import { escapeIdentifier } from 'pg';
 import { claimDataDir, type DataDir } from './datadir.js';
 import { idleInTransaction, notOpen, ThreadLost } from './failures.js';
 import { EngineThread, type Answered } from './thread.js';
-import { channelOf, errorResponse, readyForQuery, simpleQuery, SYNC, type WireError } from './wire.js';
+import { SharedStatements } from './statements.js';
+import { channelOf, errorResponse, type Frame, readyForQuery, simpleQuery, SYNC, type WireError } from './wire.js';
 
 /** Engine options. Times are milliseconds; 0 means no limit. */
 export interface EngineOptions {
@@ -19,8 +20,6 @@ export interface EngineOptions {
 export interface Session {
   /** Channels this client listens on. */
   readonly channels: ReadonlySet<string>;
-  /** Parse messages of its named statements, for an engine that was reopened. */
-  readonly prepared: ReadonlyMap<string, Buffer>;
   /** Its own deadline, where it has one. */
   readonly deadlineMs: number | undefined;
   /** Whether it goes before the others while the engine is busy. */
@@ -33,23 +32,17 @@ export interface Session {
 /** Messages that belong together: one simple query, or a statement's messages up to their Sync (or Flush). */
 export interface Batch {
   session: Session;
-  bytes: Uint8Array;
+  frames: readonly Frame[];
   sql: string;
 }
 
 // While urgent clients keep the engine busy, the others get a turn this often, or they would never end.
 const PATIENCE_MS = 250;
+// Plans are kept, and nobody here counts anew how large the tables have become: after this long, they are made again.
+const PLANS_LAST_MS = 30_000;
 
 const ROLLBACK = Buffer.concat([SYNC, simpleQuery('rollback')]);
-/** For chores whose answer nobody reads. */
-const NOBODY: Session = {
-  channels: new Set(),
-  prepared: new Map(),
-  deadlineMs: undefined,
-  urgent: false,
-  receive: () => undefined,
-  listened: () => false,
-};
+const DISCARD_PLANS = simpleQuery('discard plans');
 const FAIL_TRANSACTION = simpleQuery('begin; select 1/0');
 const ENDS_TRANSACTION = /^(?:\s|--.*\n|\/\*[^]*?\*\/)*(rollback|abort)\b(?!\s+to\b)/i;
 
@@ -62,6 +55,7 @@ export class EmbeddedEngine {
   readonly #sessions = new Set<Session>();
   /** Clients whose transaction is gone, and who have yet to hear of it. */
   readonly #lost = new Map<Session, WireError>();
+  readonly #statements = new SharedStatements();
   #queue: Batch[] = [];
   #dir: DataDir | undefined;
   #thread: Promise<EngineThread> | undefined;
@@ -72,6 +66,7 @@ export class EmbeddedEngine {
   #rest: NodeJS.Timeout | undefined;
   #closing = false;
   #lastPatient = 0;
+  #planned = performance.now();
 
   /** @param after an engine on the same directory that is still closing */
   constructor(
@@ -92,8 +87,6 @@ export class EmbeddedEngine {
   leave(session: Session): void {
     this.#sessions.delete(session);
     this.#queue = this.#queue.filter((batch) => batch.session !== session);
-    const names = [...session.prepared.keys()].map((name) => `deallocate ${escapeIdentifier(name)}`);
-    if (names.length > 0) this.#queue.push({ session: NOBODY, bytes: simpleQuery(names.join(';')), sql: '' });
     this.abandon(session);
   }
 
@@ -141,20 +134,14 @@ export class EmbeddedEngine {
     try {
       const thread = await EngineThread.open({ dataDir: dir.path, initSql }, (error) => this.#died(error));
       dir.initialised();
-      await this.#restore(thread);
+      // What lived in the session of the thread before.
+      this.#statements.forget();
+      await thread.run(this.#listens(), 0);
       return thread;
     } catch (error) {
       dir.lock.release();
       this.#dir = undefined;
       throw error;
-    }
-  }
-
-  /** Brings back what lived in the lost session: the channels listened on and the named statements. */
-  async #restore(thread: EngineThread): Promise<void> {
-    await thread.run(this.#listens(), 0);
-    for (const { prepared } of this.#sessions) {
-      for (const parse of prepared.values()) await thread.run(Buffer.concat([parse, SYNC]), 0);
     }
   }
 
@@ -186,6 +173,7 @@ export class EmbeddedEngine {
       const next = this.#next();
       const batch = next < 0 ? undefined : this.#queue.splice(next, 1)[0];
       if (!batch) break;
+      if (!this.#holder && performance.now() - this.#planned > PLANS_LAST_MS) await this.#planAnew();
       if (!batch.session.urgent) this.#lastPatient = performance.now();
       await this.#run(batch);
     }
@@ -204,13 +192,15 @@ export class EmbeddedEngine {
     );
   }
 
-  async #run({ session, bytes, sql }: Batch): Promise<void> {
+  async #run({ session, frames, sql }: Batch): Promise<void> {
     const lost = this.#lost.get(session);
     this.#lost.delete(session);
     if (lost && !ENDS_TRANSACTION.test(sql)) return this.#fail(session, lost);
     try {
-      const answer = await this.#ask(bytes, session.deadlineMs ?? this.options.statementTimeoutMs);
-      await this.#settle(session, sql, answer);
+      await this.#open(); // a new thread knows no statement
+      const { bytes, answer } = this.#statements.translate(frames);
+      const answered = await this.#ask(bytes, session.deadlineMs ?? this.options.statementTimeoutMs);
+      await this.#settle(session, sql, { ...answered, output: answer(answered.output) });
     } catch (error) {
       if (!(error instanceof ThreadLost)) {
         this.#holder = undefined;
@@ -256,6 +246,11 @@ export class EmbeddedEngine {
     );
     this.#holder = status === 'E' ? session : undefined;
     session.receive(Buffer.concat([errorResponse(error), readyForQuery(status)]));
+  }
+
+  async #planAnew(): Promise<void> {
+    this.#planned = performance.now();
+    await this.#ask(DISCARD_PLANS, 0).catch(() => undefined); // a lost thread has none
   }
 
   async #rollBack(): Promise<void> {

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import type { EmbeddedEngine, Session } from './engine.js';
-import { framesOf, greeting, textOf, withStatementPrefix, type Frame } from './wire.js';
+import { framesOf, greeting, statementOf, textOf, withStatement, type Frame } from './wire.js';
 
 let counter = 0;
 
@@ -10,10 +11,11 @@ let counter = 0;
  */
 export class EngineSession extends Duplex implements Session {
   readonly channels = new Set<string>();
-  readonly prepared = new Map<string, Buffer>();
   /** Deadline of this client's statements in ms, 0 for none; unset, the engine's own. */
   deadlineMs: number | undefined;
   readonly #id = ++counter;
+  /** Its names of prepared statements, and theirs in the session that all share. */
+  readonly #names = new Map<string, string>();
   #serverVersion = '';
   #greeted = false;
   #unread: Buffer = Buffer.alloc(0);
@@ -110,13 +112,17 @@ export class EngineSession extends Duplex implements Session {
 
   #take(message: Frame): void {
     if (message.type === 'X') return; // goodbye; `pg` ends the stream next
-    const own = withStatementPrefix(message, `s${this.#id}_`);
-    if (own !== message && own.type === 'P')
-      this.prepared.set(own.bytes.toString('utf8', 5, own.bytes.indexOf(0, 5)), own.bytes);
-    this.#batch.push(own);
-    if (!'QSH'.includes(own.type)) return;
+    this.#batch.push(this.#inShared(message));
+    if (!'QSH'.includes(message.type)) return;
     const frames = this.#batch.splice(0);
-    const bytes = Buffer.concat(frames.map((frame) => frame.bytes));
-    this.engine.submit({ session: this, bytes, sql: frames.map(textOf).join(';') });
+    this.engine.submit({ session: this, frames, sql: frames.map(textOf).join(';') });
+  }
+
+  /** Clients choose names as if each had a session of its own; in the one they share, what is the same has one name. */
+  #inShared(message: Frame): Frame {
+    const name = statementOf(message);
+    if (name === '') return message;
+    if (message.type === 'P') this.#names.set(name, createHash('sha1').update(message.bytes).digest('base64url'));
+    return withStatement(message, this.#names.get(name) ?? name);
   }
 }

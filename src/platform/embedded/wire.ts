@@ -51,6 +51,9 @@ export const SYNC = frame('S');
 /** A simple Query message: one or several statements, no parameters. */
 export const simpleQuery = (sql: string): Buffer => frame('Q', sql);
 
+/** ParseComplete: a statement is read and has its name. */
+export const PARSED = frame('1');
+
 /** ReadyForQuery with the transaction status: `I` idle, `T` in a transaction, `E` in a failed one. */
 export const readyForQuery = (status: 'I' | 'T' | 'E'): Buffer => frame('Z', Buffer.from(status));
 
@@ -80,14 +83,17 @@ export function textOf({ type, bytes }: Frame): string {
   return bytes.toString('utf8', start, bytes.indexOf(0, start));
 }
 
-/**
- * Puts `prefix` before the name of a named prepared statement. Clients choose names as if each had a session of its own;
- * here they share one. Unnamed statements and other messages come back as they were.
- */
-export function withStatementPrefix(message: Frame, prefix: string): Frame {
+/** The name of the prepared statement that a message makes or uses, empty where it has none. */
+export function statementOf(message: Frame): string {
   const at = statementNameAt(message);
-  if (at === undefined || message.bytes[at] === 0) return message;
-  const body = [message.bytes.subarray(5, at), Buffer.from(prefix), message.bytes.subarray(at)];
+  return at === undefined ? '' : message.bytes.toString('utf8', at, message.bytes.indexOf(0, at));
+}
+
+/** The same message about the statement called `name`. */
+export function withStatement(message: Frame, name: string): Frame {
+  const at = statementNameAt(message);
+  if (at === undefined) return message;
+  const body = [message.bytes.subarray(5, at), name, message.bytes.subarray(message.bytes.indexOf(0, at) + 1)];
   return { type: message.type, bytes: frame(message.type, ...body) };
 }
 
