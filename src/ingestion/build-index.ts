@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
-import { Chunks, type RevisionInWork } from '../knowledge/chunks.js';
+import { Chunks, type RevisionInWork, trim } from '../knowledge/chunks.js';
 import { detectLanguage } from '../knowledge/detect-language.js';
 import { Indexes } from '../knowledge/indexes.js';
 import { NearIndexes } from '../knowledge/near-indexes.js';
@@ -189,8 +189,8 @@ export class IndexBuilding {
     if (passages.length > this.config.parser.chunks)
       throw new PermanentFailure('chunk_limit', `It would make more than ${this.config.parser.chunks} passages.`);
     const cost = await embedPassages(revision, indexId, passages, model, this.chunks, work.sources);
-    await this.chunks.trim(revision, indexId, passages.length);
     await this.postings.write(revision, indexId, passages, language, async (tx) => {
+      await trim(tx, revision, indexId, passages.length);
       // Those that an attempt left which was killed before another version was activated.
       await tx.run(`update chunk set visible = $3 where index_id = $1 and revision_id = $2 and visible <> $3`, [
         indexId,

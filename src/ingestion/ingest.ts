@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { PermanentFailure } from '../errors.js';
-import { Chunks, type Passage } from '../knowledge/chunks.js';
+import { Chunks, countGone, type Passage, trim } from '../knowledge/chunks.js';
 import { detectLanguage } from '../knowledge/detect-language.js';
 import { Indexes } from '../knowledge/indexes.js';
 import { Postings } from '../knowledge/postings.js';
@@ -121,7 +121,6 @@ export class Ingestion {
     await this.keep(revision, contentType, parsed, language);
     await boundary('parse.kept', revision.documentId);
     const parsing = clock();
-    await this.revisions.advance(revision, 'chunking', 0, 1);
     const ruler = rulerOf(revision.pipeline.chunking, await model.reading());
     const passages = await mapInSlices(passagesOf(parsed, ruler), (passage) => passage);
     if (passages.length > this.config.parser.chunks) throw tooManyPassages(this.config.parser.chunks);
@@ -170,7 +169,7 @@ export class Ingestion {
     }
   }
 
-  /** The stored text, into which all offsets point. */
+  /** The stored text, into which all offsets point. It is to be cut next. */
   private async keep(
     revision: LeasedRevision,
     contentType: ContentType,
@@ -178,7 +177,8 @@ export class Ingestion {
     language: string | null,
   ): Promise<void> {
     await this.database.as(revision, async (tx) => {
-      await this.revisions.hold(tx, revision, 'content_type = $3, language = $4', [contentType, language]);
+      const set = `status = 'chunking', done = 0, total = 1, content_type = $3, language = $4`;
+      await this.revisions.hold(tx, revision, set, [contentType, language]);
       await tx.run(
         `insert into parse (revision_id, tenant_id, text, blocks, pages) values ($1, $2, $3, $4, $5)
          on conflict (revision_id) do update set text = excluded.text, blocks = excluded.blocks, pages = excluded.pages`,
@@ -197,10 +197,12 @@ export class Ingestion {
     await this.revisions.advance(revision, 'embedding', 0, passages.length);
     const work = this.revisions.inWork(revision);
     const { embedded, tokens, exact } = await embedPassages(work, indexId, passages, model, this.chunks);
-    await this.chunks.trim(work, indexId, passages.length);
-    await this.postings.write(work, indexId, passages, language);
+    let removed = 0;
+    await this.postings.write(work, indexId, passages, language, async (tx) => {
+      await trim(tx, work, indexId, passages.length);
+      removed = await countGone(tx, work, indexId, passages);
+    });
     await boundary('postings.written', revision.documentId);
-    const removed = await this.chunks.countGone(work, indexId, passages);
     return {
       chunks: { total: passages.length, reused: passages.length - embedded, embedded, removed },
       tokensEmbedded: Math.ceil(tokens),

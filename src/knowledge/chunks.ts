@@ -73,23 +73,6 @@ export class Chunks {
   constructor(private readonly database: Database) {}
 
   /**
-   * Throws away what an earlier attempt at this revision, which cut it otherwise, left behind the last passage.
-   * @throws Error when it may no longer be worked on
-   */
-  async trim(revision: RevisionInWork, indexId: number, passages: number): Promise<void> {
-    const left = 'c.revision_id = $2 and c.ordinal >= $3 and (isempty(c.visible) or c.visible = $4::int4multirange)';
-    const parameters = [indexId, revision.id, passages, revision.visible];
-    await this.database.as(revision, async (tx) => {
-      await revision.hold(tx);
-      await tx.run(
-        `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and ${left}`,
-        parameters,
-      );
-      await tx.run(`delete from chunk c where c.index_id = $1 and ${left}`, parameters);
-    });
-  }
-
-  /**
    * @param indexIds first the one that is written to, then others with vectors of the same model
    * @returns by hash in hex, the vectors that these indexes already have for these passages
    */
@@ -99,6 +82,7 @@ export class Chunks {
     passages: Passage[],
   ): Promise<Map<string, KnownVector>> {
     const known = new Map<string, KnownVector>();
+    if (passages.length === 0) return known;
     for (const [place, indexId] of indexIds.entries()) {
       const rows = await this.database.as(revision, (tx) =>
         tx.rows<{ hash: string } & KnownVector>(
@@ -112,18 +96,6 @@ export class Chunks {
       for (const { hash, ...vector } of rows) if (known.get(hash)?.own !== false) known.set(hash, vector);
     }
     return known;
-  }
-
-  /** How many chunks that answer for this document now have no counterpart among the new passages. */
-  async countGone(revision: RevisionInWork, indexId: number, passages: Passage[]): Promise<number> {
-    const row = await this.database.as(revision, (tx) =>
-      tx.row<{ count: string }>(
-        `select count(*) from chunk c join knowledge_base b on b.id = $2
-         where c.index_id = $1 and c.document_id = $3 and c.visible @> b.active_version and c.text_hash <> all($4::bytea[])`,
-        [indexId, revision.knowledgeBaseId, revision.documentId, passages.map(contextHash)],
-      ),
-    );
-    return Number(row?.count ?? 0);
   }
 
   /**
@@ -172,6 +144,37 @@ export class Chunks {
     if (this.typeOfVector === null) throw new Error('the database knows no vectors');
     return this.typeOfVector;
   }
+}
+
+/** Throws away what an earlier attempt at this revision, which cut it otherwise, left behind the last passage. */
+export async function trim(
+  tx: Transaction,
+  revision: RevisionInWork,
+  indexId: number,
+  passages: number,
+): Promise<void> {
+  const left = 'c.revision_id = $2 and c.ordinal >= $3 and (isempty(c.visible) or c.visible = $4::int4multirange)';
+  const parameters = [indexId, revision.id, passages, revision.visible];
+  await tx.run(
+    `delete from chunk_vector v using chunk c where v.index_id = $1 and c.index_id = $1 and c.id = v.chunk_id and ${left}`,
+    parameters,
+  );
+  await tx.run(`delete from chunk c where c.index_id = $1 and ${left}`, parameters);
+}
+
+/** How many chunks that answer for this document now have no counterpart among the new passages. */
+export async function countGone(
+  tx: Transaction,
+  revision: RevisionInWork,
+  indexId: number,
+  passages: Passage[],
+): Promise<number> {
+  const row = await tx.row<{ count: string }>(
+    `select count(*) from chunk c join knowledge_base b on b.id = $2
+     where c.index_id = $1 and c.document_id = $3 and c.visible @> b.active_version and c.text_hash <> all($4::bytea[])`,
+    [indexId, revision.knowledgeBaseId, revision.documentId, passages.map(contextHash)],
+  );
+  return Number(row?.count ?? 0);
 }
 
 export const vectorLiteral = (vector: number[]): string => pgvector.toSql(vector) as string;

@@ -4,6 +4,8 @@ import { LRUCache } from 'lru-cache';
 const mostNames = 500;
 // What is asked once, such as a filter that somebody wrote, is not worth one.
 const usesBefore = 3;
+// These have a partition for each index: a plan for any value would lock and consider all of them.
+const readsPartitions = /\b(from|join|using|update)\s+chunk(_vector)?\b/;
 
 /** Names for the statements that one role asks again and again. The same text has the same name on all connections. */
 export interface StatementNames {
@@ -25,7 +27,7 @@ export function statementNamesOf(role: string): StatementNames {
   const names: StatementNames = {
     of: (sql) => {
       const name = named.get(sql);
-      if (name !== undefined || named.size >= mostNames) return name;
+      if (name !== undefined || named.size >= mostNames || readsPartitions.test(sql)) return name;
       const before = uses.get(sql) ?? 0;
       uses.set(sql, before + 1);
       if (before >= usesBefore) named.set(sql, `${role}_${named.size}`);

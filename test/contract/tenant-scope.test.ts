@@ -71,7 +71,7 @@ describe.each(engines)('whose rows a transaction sees, on the $engine database',
     },
   );
 
-  it('a statement that is asked again and again keeps its plan, and one that reads on a snapshot does not', async () => {
+  it('a statement that is asked again and again keeps its plan, unless it reads partitions or on a snapshot', async () => {
     const dataSource = await new DataSource({ ...scratch.typeorm }).initialize();
     const database = new Database(dataSource);
     const scope = { tenantId: tenants[0] ?? '' };
@@ -88,6 +88,12 @@ describe.each(engines)('whose rows a transaction sees, on the $engine database',
       return tx.rows(plans, [once]);
     });
     expect(none).toEqual([]);
+    const partitioned = 'select id from chunk where index_id = $1';
+    const neither = await database.as(scope, async (tx) => {
+      for (let time = 0; time < 12; time++) await tx.rows(partitioned, [1]);
+      return tx.rows(plans, [partitioned]);
+    });
+    expect(neither).toEqual([]);
     await dataSource.destroy();
   });
 });

@@ -13,7 +13,10 @@ import { scratchDatabase } from '../service/scratch.js';
 import { passTime } from './pass-time.js';
 
 // The process that users start, not the test runner's view of it.
-const main = join(process.env['LECTERN_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url)), 'main.bundle.js');
+const main = join(
+  process.env['LECTERN_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url)),
+  'main.bundle.js',
+);
 const preload = new URL('die-at.mjs', import.meta.url).href;
 
 /** Where a process dies: at which boundary, of what (a UUID; absent: of anything), at which crossing, how long after it. */

@@ -24,7 +24,7 @@ export class SharedStatements {
   translate(frames: readonly Frame[]): Translated {
     const names = [...new Set(frames.map(statementOf))].filter((name) => name !== '');
     const wanted = names.filter((name) => !this.#parsed.has(name));
-    const asked = frames.filter((frame) => isNamedParse(frame));
+    const asked = frames.filter(isNamedParse);
     if (wanted.length === 0 && asked.length === 0) return { bytes: bytesOf(frames), answer: (output) => output };
     for (const parse of asked) this.#known.set(statementOf(parse), parse);
     const first = wanted.flatMap((name) => this.#known.get(name) ?? []);

@@ -83,7 +83,10 @@ export function textOf({ type, bytes }: Frame): string {
   return bytes.toString('utf8', start, bytes.indexOf(0, start));
 }
 
-/** The name of the prepared statement that a message makes or uses, empty where it has none. */
+/**
+ * The name of the prepared statement that a message makes or uses, empty where it has none. Close is left out: a client
+ * gives up its own name, and to close what has no name in the session is no error.
+ */
 export function statementOf(message: Frame): string {
   const at = statementNameAt(message);
   return at === undefined ? '' : message.bytes.toString('utf8', at, message.bytes.indexOf(0, at));
@@ -100,8 +103,7 @@ export function withStatement(message: Frame, name: string): Frame {
 function statementNameAt({ type, bytes }: Frame): number | undefined {
   if (type === 'P') return 5;
   if (type === 'B') return bytes.indexOf(0, 5) + 1;
-  const describesStatement = (type === 'D' || type === 'C') && bytes[5] === 'S'.charCodeAt(0);
-  return describesStatement ? 6 : undefined;
+  return type === 'D' && bytes[5] === 'S'.charCodeAt(0) ? 6 : undefined;
 }
 
 /** The channel of a NotificationResponse. */
