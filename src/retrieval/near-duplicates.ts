@@ -2,6 +2,8 @@
 // sentence added to three is not.
 const threshold = 0.75;
 const shingleWords = 3;
+const fnvBasis = 0x811c9dc5;
+const fnvPrime = 0x01000193;
 // Further down hardly anything is shown, and each text costs a comparison with all before it.
 const looked = 50;
 
@@ -29,7 +31,7 @@ export function withoutNearDuplicates<T extends { text: string }>(rows: readonly
       if (!similarLength(row.text, rival.row.text)) continue;
       own ??= shinglesOf(row.text);
       rival.shingles ??= shinglesOf(rival.row.text);
-      if (resemblance(own, rival.shingles) < threshold) continue;
+      if (!resemble(own, rival.shingles)) continue;
       duplicates.set(rival.row, [...(duplicates.get(rival.row) ?? []), row]);
       return false;
     }
@@ -43,26 +45,37 @@ export function withoutNearDuplicates<T extends { text: string }>(rows: readonly
 const similarLength = (one: string, other: string): boolean =>
   Math.min(one.length, other.length) >= 0.7 * Math.max(one.length, other.length);
 
-/** Jaccard: how much of all they have, they share. */
-function resemblance(one: ReadonlySet<number>, other: ReadonlySet<number>): number {
-  let shared = 0;
-  for (const shingle of one) if (other.has(shingle)) shared += 1;
-  return shared / (one.size + other.size - shared);
+/** Whether the share of what both have in all they have (Jaccard) reaches the threshold: given up once it cannot. */
+function resemble(one: ReadonlySet<number>, other: ReadonlySet<number>): boolean {
+  const [small, large] = one.size < other.size ? [one, other] : [other, one];
+  const wanted = (threshold * (small.size + large.size)) / (1 + threshold);
+  let possible = small.size;
+  for (const shingle of small) {
+    if (possible < wanted) return false;
+    if (!large.has(shingle)) possible -= 1;
+  }
+  return possible >= wanted;
 }
 
 const word =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}])[\p{L}\p{N}\p{M}])+/gu;
 
-/** Hashes (FNV-1a) of every three words in a row, of a shorter text of all its words; a character of Chinese is a word. */
+/** Hashes of every three words in a row, of a shorter text of all its words; a character of Chinese is a word. */
 function shinglesOf(text: string): Set<number> {
-  const words = text.normalize('NFKC').toLowerCase().match(word) ?? [];
-  const runs = Math.max(1, words.length - shingleWords + 1);
-  return new Set(
-    Array.from({ length: runs }, (_, at) => {
-      let hash = 0x811c9dc5;
-      for (const character of words.slice(at, at + shingleWords).join(' '))
-        hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
-      return hash;
-    }),
-  );
+  const words = (text.normalize('NFKC').toLowerCase().match(word) ?? []).map(hashOf);
+  const length = Math.min(shingleWords, words.length);
+  const shingles = new Set<number>();
+  for (let at = 0; at <= words.length - length; at++) {
+    let run = fnvBasis;
+    for (let place = at; place < at + length; place++) run = Math.imul(run ^ (words[place] ?? 0), fnvPrime);
+    shingles.add(run);
+  }
+  return shingles;
+}
+
+/** FNV-1a, by UTF-16 code units. */
+function hashOf(spelled: string): number {
+  let hash = fnvBasis;
+  for (let at = 0; at < spelled.length; at++) hash = Math.imul(hash ^ spelled.charCodeAt(at), fnvPrime);
+  return hash;
 }
