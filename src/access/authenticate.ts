@@ -75,9 +75,11 @@ export class Authenticator {
 
   private async byKey(credential: string): Promise<Principal | null> {
     if (!isApiKey(credential)) return null;
-    const sql = `select id, tenant_id, scopes, subject, groups from api_key
-                 where (key_hash = $1 or (previous_key_hash = $1 and previous_expires_at > now())) and ${live}`;
-    const key = await this.database.snapshotAsSystem((tx) => tx.row<KeyRow>(sql, [this.secrets.hash(credential)]));
+    const [key] = await this.database.onceAsSystem<KeyRow>(
+      `select id, tenant_id, scopes, subject, groups from api_key
+       where (key_hash = $1 or (previous_key_hash = $1 and previous_expires_at > now())) and ${live}`,
+      [this.secrets.hash(credential)],
+    );
     if (!key) return null;
     return {
       tenantId: key.tenant_id,
@@ -95,8 +97,8 @@ export class Authenticator {
     if (!claims) return null;
     if (claims.keyId !== null) {
       const sql = `select id from api_key where id = $1 and tenant_id = $2 and ${live}`;
-      const issuer = await this.database.snapshotAsSystem((tx) => tx.row(sql, [claims.keyId, claims.tenantId]));
-      if (!issuer) return null;
+      const issuers = await this.database.onceAsSystem(sql, [claims.keyId, claims.tenantId]);
+      if (issuers.length === 0) return null;
     }
     return { ...claims, caller: `subject:${claims.subject}`, scopes: new Set(claims.scopes) };
   }

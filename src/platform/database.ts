@@ -81,26 +81,23 @@ export class Database {
     return this.reading('lectern_app', scope.tenantId, work);
   }
 
-  /** As {@link snapshot}, across tenants, with the few columns that {@link asSystem} sees. */
-  snapshotAsSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.reading('lectern_system', '', work);
-  }
-
   /** Runs `work` in one transaction across tenants, with the few columns that the service's own chores need. */
   asSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.transaction('lectern_system', '', work);
   }
 
   /**
-   * Runs one statement without parameters as {@link asSystem} would, in one round trip where a transaction takes three: for
-   * what is asked every few seconds and mostly finds nothing.
+   * Runs one statement as {@link asSystem} would, in one round trip where a transaction takes three: for what is asked with
+   * every request, or every few seconds and mostly finds nothing.
+   * @param parameters written into the statement, in the place of $1 and so on
    */
-  onceAsSystem<T>(sql: string): Promise<T[]> {
+  onceAsSystem<T>(sql: string, parameters: readonly (string | Buffer)[] = []): Promise<T[]> {
     return inLane(() =>
       again.execute(() =>
         this.connected(async (runner) => {
           const client = (await runner.connect()) as PoolClient;
-          const whole = `${begin('lectern_system', '')}; ${sql}; commit`;
+          const written = sql.replaceAll(/\$(\d+)/g, (_, place: string) => literal(parameters[Number(place) - 1]));
+          const whole = `${begin('lectern_system', '')}; ${written}; commit`;
           const results = (await client.query(whole)) as unknown as QueryResult[];
           const asked = results[ownStatements];
           if (!asked || results.length !== ownStatements + 2) throw new Error('one statement was expected');
@@ -181,6 +178,11 @@ const begin = (role: string, tenantId: string): string =>
 
 const actAs = (role: string, tenantId: string): string =>
   `set local role ${escapeIdentifier(role)}; set local app.tenant_id = ${escapeLiteral(tenantId)}`;
+
+function literal(value: string | Buffer | undefined): string {
+  if (value === undefined) throw new Error('a statement has more places than parameters');
+  return typeof value === 'string' ? escapeLiteral(value) : `decode('${value.toString('hex')}', 'hex')`;
+}
 
 async function inLane<T>(work: () => Promise<T>): Promise<T> {
   if (!isBackground()) return inForeground(work);

@@ -92,6 +92,11 @@ describe('row-level security', () => {
   it('lets a statement across tenants read only what the service’s chores need, and leaves nothing behind when it fails', async () => {
     const database = service.database();
     expect(await database.onceAsSystem('select current_user as role')).toEqual([{ role: 'lectern_system' }]);
+    const written = ["it's $2; drop table chunk --", '\\', Buffer.from("\0'")];
+    expect(await database.onceAsSystem('select $1::text as one, $2::text as other, $3 as bytes', written)).toEqual([
+      { one: written[0], other: written[1], bytes: written[2] },
+    ]);
+    await expect(database.onceAsSystem('select $1::text')).rejects.toThrow('more places than parameters');
     await expect(database.onceAsSystem('select text from chunk')).rejects.toMatchObject({ code: '42501' });
     const held = `select state from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`;
     expect(await database.asOwner((tx) => tx.rows(held))).toEqual([]);

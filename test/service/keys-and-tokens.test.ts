@@ -25,7 +25,7 @@ const keys = (id = '') => `/v1/api-keys${id && `/${id}`}`;
 /** How many transactions the service opens while something is done. Counts at the door and lets everything through. */
 async function transactionsDuring(work: () => Promise<unknown>): Promise<number> {
   const database = service.database();
-  const { asSystem, as, snapshot, snapshotAsSystem } = database;
+  const { asSystem, as, snapshot, onceAsSystem } = database;
   let opened = 0;
   const counted = <T extends (...given: never[]) => unknown>(method: T) =>
     ((...given: Parameters<T>) => {
@@ -36,10 +36,10 @@ async function transactionsDuring(work: () => Promise<unknown>): Promise<number>
     asSystem: counted(asSystem),
     as: counted(as),
     snapshot: counted(snapshot),
-    snapshotAsSystem: counted(snapshotAsSystem),
+    onceAsSystem: counted(onceAsSystem),
   });
   await work();
-  Object.assign(database, { asSystem, as, snapshot, snapshotAsSystem });
+  Object.assign(database, { asSystem, as, snapshot, onceAsSystem });
   return opened;
 }
 
