@@ -68,13 +68,13 @@ export async function uploadArticle(client, base, kilobytes) {
   return `${base}/documents/${(await client.post(`${base}/documents`, document)).id}`;
 }
 
-/** @param {Client} client @param {string} path */
-export async function untilReady(client, path) {
+/** @param {Client} client @param {string} path @param {number} [everyMs] how often it is asked */
+export async function untilReady(client, path, everyMs = 20) {
   for (;;) {
     const { status, error } = await client.get(path);
     if (status === 'ready') return;
     if (status === 'failed') throw new Error(JSON.stringify(error));
-    await pause(20);
+    await pause(everyMs);
   }
 }
 
