@@ -31,7 +31,8 @@ const suite = (name: string, timeout: number, files = `test/${name}/**/*.test.ts
     include: [files],
     exclude: [...(process.env['DATABASE_URL'] ? embeddedOnly : []), ...(files === ownJobs ? [] : [ownJobs])],
     testTimeout: timeout,
-    hookTimeout: 60_000,
+    // A service that ends waits for the file it is reading, 60 s at most, which on a full machine it needs.
+    hookTimeout: 150_000,
     // One import of the service for all files of a worker, which takes seconds each.
     isolate: false,
     // Optimising the embedded engine costs a process as much as starting it, which only the longest suite earns back.
