@@ -47,9 +47,9 @@ export function spawnParser({ folder, heapMb, lane, entry = entryOfParsers }: La
  * lowered cannot be raised again.
  */
 export function lowerPriority(pid: number, lane: Lane): void {
-  const { PRIORITY_LOW } = constants.priority;
+  const { PRIORITY_LOW, PRIORITY_BELOW_NORMAL } = constants.priority;
   try {
-    for (const thread of threadsOf(pid)) setPriority(thread, lane === 'slow' ? PRIORITY_LOW : PRIORITY_LOW - 4);
+    for (const thread of threadsOf(pid)) setPriority(thread, lane === 'slow' ? PRIORITY_LOW : PRIORITY_BELOW_NORMAL);
   } catch {
     // it competes with requests on equal terms, then
   }
