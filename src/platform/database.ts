@@ -78,7 +78,8 @@ export class Database {
 
   /** For reading only, on one snapshot: every statement sees what was committed when the first began. */
   snapshot<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.reading('lectern_app', scope.tenantId, work);
+    const first = `begin isolation level repeatable read, read only; ${actAs('lectern_app', scope.tenantId)}`;
+    return inLane(() => this.within(first, work));
   }
 
   /** Runs `work` in one transaction across tenants, with the few columns that the service's own chores need. */
@@ -132,11 +133,6 @@ export class Database {
   private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const names = statementNamesOf(role);
     return inLane(() => again.execute(() => this.within(begin(role, tenantId), work, names)));
-  }
-
-  private reading<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const first = `begin isolation level repeatable read, read only; ${actAs(role, tenantId)}`;
-    return inLane(() => this.within(first, work));
   }
 
   /** One transaction. It is begun in one round trip, where TypeORM's own takes two more: each waits for a busy machine. */
