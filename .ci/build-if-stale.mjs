@@ -7,5 +7,7 @@ import { readdirSync, statSync } from 'node:fs';
 const bundle = 'dist/main.bundle.js';
 const built = statSync(bundle, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const sources = readdirSync('src', { recursive: true }).map((name) => `src/${name}`);
-const stale = [...sources, 'tsconfig.json', 'package-lock.json', '.ci/bundle.mjs'].some((file) => statSync(file).mtimeMs > built);
+const stale = [...sources, 'tsconfig.json', 'package-lock.json', '.ci/bundle.mjs'].some(
+  (file) => statSync(file).mtimeMs > built,
+);
 if (stale) execSync('npm run build', { stdio: 'inherit' });
