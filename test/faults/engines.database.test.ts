@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { outboxChannel } from '../../src/events/outbox.js';
 import { type Service, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { Proxy } from './proxy.js';
@@ -85,6 +87,18 @@ describe.skipIf(!DATABASE_URL)('a PostgreSQL that fails, with the queue in it', 
     expect(rows.length).toBeGreaterThan(0);
     const { body } = await upload();
     await until('a job after the listeners were ended', () => ready(body.id), 30);
+  });
+
+  it('135: a connection that breaks as it begins to listen is replaced by one, which the end of the service gives back', async () => {
+    const listening = `query ilike 'listen ${outboxChannel}%'`;
+    proxy.cutNext(new RegExp(`listen ${outboxChannel}`));
+    expect(await terminate(listening)).toMatchObject({ rows: [{ gone: true }] });
+    // Longer than either way of noticing the loss waited, when there were two.
+    await pause(7000);
+    const { rows } = await direct.query(
+      `select 1 from pg_stat_activity where datname = current_database() and ${listening}`,
+    );
+    expect(rows).toHaveLength(1);
   });
 
   it('135: with connections that listen to a network that swallows everything, a job starts at the next poll', async () => {

@@ -18,6 +18,7 @@ export class Proxy {
   private readonly server: Server;
   private port = 0;
   private silent = false;
+  private unwelcome: RegExp | null = null;
 
   private constructor(
     private readonly target: URL,
@@ -43,10 +44,7 @@ export class Proxy {
 
   /** Every connection breaks; new ones are taken. */
   cut(): void {
-    for (const { client, engine } of this.lines) {
-      client.resetAndDestroy();
-      engine.destroy();
-    }
+    for (const line of this.lines) cut(line);
   }
 
   /** As a stopped engine: every connection breaks, and none is taken until `accept`. */
@@ -73,6 +71,11 @@ export class Proxy {
     const lines = [...this.lines].filter((line) => said.test(line.said));
     for (const line of lines) mute(line);
     return lines.length;
+  }
+
+  /** The next connection that says something of the kind breaks before it has an answer; others are let alone. */
+  cutNext(said: RegExp): void {
+    this.unwelcome = said;
   }
 
   /** New connections go through again; dead ones are broken, as a machine that comes back breaks them. */
@@ -108,9 +111,19 @@ export class Proxy {
     }
     client.pipe(this.filter()).pipe(engine);
     engine.pipe(client);
-    client.on('data', (part: Buffer) => (line.said = (line.said + part.toString('latin1')).slice(-20_000)));
+    client.on('data', (part: Buffer) => {
+      line.said = (line.said + part.toString('latin1')).slice(-20_000);
+      if (!this.unwelcome?.test(line.said)) return;
+      this.unwelcome = null;
+      cut(line);
+    });
     if (this.silent) mute(line);
   }
+}
+
+function cut({ client, engine }: Line): void {
+  client.resetAndDestroy();
+  engine.destroy();
 }
 
 function mute({ client, engine }: Line): void {

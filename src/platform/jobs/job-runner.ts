@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { BullRegistrar } from '@nestjs/bullmq';
 import { Inject, Injectable, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
-import type { PoolClient } from 'pg';
 import { CONFIG, type Config } from '../../config.js';
 import { inBackground } from '../lane.js';
 import { LOGGER, type Logger } from '../logger.js';
 import { POOL, type Pool } from '../pool.js';
 import { type Chore, Handlers } from './handlers.js';
 import { JobQueue } from './job-queue.js';
+import { keepListening } from './listening.js';
 import { HeavyProcessor, LightProcessor } from './processors.js';
 
 /**
@@ -17,7 +17,7 @@ import { HeavyProcessor, LightProcessor } from './processors.js';
 @Injectable()
 export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private timers: NodeJS.Timeout[] = [];
-  private listener: PoolClient | null = null;
+  private readonly ended = new AbortController();
   private running: Promise<unknown>[] = [];
   private readonly busy = new Map<Chore, 'once' | 'again'>();
 
@@ -48,7 +48,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       this.timers.push(setInterval(() => void this.run(chore), chore.everyMs).unref());
       void this.run(chore);
     }
-    await this.listen();
+    void this.listen();
   }
 
   /**
@@ -85,7 +85,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   /** Before the queues and the database close beneath it: a job that is running may still need both to end. */
   async beforeApplicationShutdown(): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
-    this.listener?.release(true);
+    this.ended.abort();
     if (this.config.role === 'api') return;
     await Promise.all([this.heavy, this.light].map(({ worker }) => worker.close()));
     await Promise.all(this.running);
@@ -115,25 +115,13 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
-  /** Wakes chores by NOTIFY. A dropped connection is mended at the next tick; until then the timers do the work. */
-  private async listen(): Promise<void> {
-    const channels = this.handlers.sweeps.filter((chore) => chore.channel !== null);
-    try {
-      const client = await this.pool.connect();
-      this.listener = client;
-      client.on('notification', ({ channel }) => {
-        for (const chore of channels) if (chore.channel === channel) void this.run(chore);
-      });
-      client.once('error', (error) => {
-        this.logger.warn({ err: error }, 'the notification connection was lost');
-        client.release(true);
-        this.listener = null;
-        this.timers.push(setTimeout(() => void this.listen(), 1000).unref());
-      });
-      for (const channel of new Set(channels.map((chore) => chore.channel))) await client.query(`listen ${channel}`);
-    } catch (error) {
-      this.logger.warn({ err: error }, 'could not listen for notifications; trying again');
-      this.timers.push(setTimeout(() => void this.listen(), 5000).unref());
-    }
+  /** Wakes chores by NOTIFY. While no connection listens, the timers do the work. */
+  private listen(): Promise<void> {
+    const chores = this.handlers.sweeps.filter(({ channel }) => channel !== null);
+    const channels = [...new Set(chores.flatMap(({ channel }) => channel ?? []))];
+    const heard = (channel: string) => {
+      for (const chore of chores) if (chore.channel === channel) void this.run(chore);
+    };
+    return keepListening(this.pool, { channels, heard, signal: this.ended.signal }, this.logger);
   }
 }
