@@ -17,6 +17,8 @@ const main = join(
   process.env['LECTERN_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url)),
   'main.bundle.js',
 );
+// What asks is answered by the process that is watched: oftener, and it would do little else.
+const betweenAsksMs = 150;
 const preload = new URL('die-at.mjs', import.meta.url).href;
 
 /** Where a process dies: at which boundary, of what (a UUID; absent: of anything), at which crossing, how long after it. */
@@ -65,7 +67,7 @@ export async function makeMortal(settings: Record<string, string> = {}) {
     const latest = performance.now() + seconds * 1000;
     while (!(await holds())) {
       if (performance.now() > latest) throw new Error(`waited ${seconds} s for ${what}:\n${output.slice(-3000)}`);
-      await pause(50);
+      await pause(betweenAsksMs);
     }
   }
 
