@@ -19,10 +19,17 @@ export interface TenantScope {
 
 /** One open transaction: SQL by hand through `rows`, `row` and `run`, plain rows through a TypeORM repository. */
 export class Transaction {
+  private ended = false;
+
   constructor(
     private readonly manager: EntityManager,
     private readonly names: StatementNames | null = null,
   ) {}
+
+  /** What was sent after the transaction's end would be carried out on its own, and past every rule. */
+  end(): void {
+    this.ended = true;
+  }
 
   async rows<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
     return (await this.query(sql, parameters)).rows as T[];
@@ -43,7 +50,7 @@ export class Transaction {
 
   private async query(sql: string, parameters: readonly unknown[]): Promise<QueryResult> {
     const runner = this.manager.queryRunner;
-    if (!runner || runner.isReleased) throw new Error('a Transaction was used after it ended');
+    if (!runner || runner.isReleased || this.ended) throw new Error('a Transaction was used after it ended');
     const client = (await runner.connect()) as PoolClient;
     const name = parameters.length > 0 ? this.names?.of(sql) : undefined;
     return client.query({ text: sql, values: [...parameters], ...(name ? { name } : {}) });
@@ -78,8 +85,15 @@ export class Database {
 
   /** For reading only, on one snapshot: every statement sees what was committed when the first began. */
   snapshot<T>(scope: TenantScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const first = `begin isolation level repeatable read, read only; ${actAs('lectern_app', scope.tenantId)}`;
-    return inLane(() => this.within(first, work));
+    return this.reading(scope, null, work);
+  }
+
+  /**
+   * Like {@link snapshot}, with a first statement that goes in one round trip with the beginning: for what somebody waits for.
+   * @param work is given the rows of that statement
+   */
+  snapshotFrom<R, T>(scope: TenantScope, along: Written, work: (tx: Transaction, rows: R[]) => Promise<T>): Promise<T> {
+    return this.reading(scope, along, work);
   }
 
   /** Runs `work` in one transaction across tenants, with the few columns that the service's own chores need. */
@@ -90,16 +104,14 @@ export class Database {
   /**
    * Runs one statement as {@link asSystem} would, in one round trip where a transaction takes three: for what is asked with
    * every request, or every few seconds and mostly finds nothing.
-   * @param parameters written into the statement, in the place of $1 and so on
+   * @param parameters see {@link Written}
    */
-  onceAsSystem<T>(sql: string, parameters: readonly (string | Buffer)[] = []): Promise<T[]> {
+  onceAsSystem<T>(sql: string, parameters: Written['parameters'] = []): Promise<T[]> {
     return inLane(() =>
       again.execute(() =>
-        this.connected(async (runner) => {
-          const client = (await runner.connect()) as PoolClient;
-          const written = sql.replaceAll(/\$(\d+)/g, (_, place: string) => literal(parameters[Number(place) - 1]));
-          const whole = `${begin('lectern_system', '')}; ${written}; commit`;
-          const results = (await client.query(whole)) as unknown as QueryResult[];
+        this.connected(async ({ client }) => {
+          const once = `${begin('lectern_system', '')}; ${written(sql, parameters)}; commit`;
+          const results = await severalAtOnce(client, once);
           const asked = results[ownStatements];
           if (!asked || results.length !== ownStatements + 2) throw new Error('one statement was expected');
           return asked.rows as T[];
@@ -110,7 +122,7 @@ export class Database {
 
   /** Runs statements as the owner of the schema: making and dropping partitions. Holds no tenant's rows. */
   asOwner<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.dataSource.transaction((manager) => work(new Transaction(manager)));
+    return this.dataSource.transaction((manager) => during(new Transaction(manager), work));
   }
 
   /**
@@ -136,34 +148,97 @@ export class Database {
   }
 
   /** One transaction. It is begun in one round trip, where TypeORM's own takes two more: each waits for a busy machine. */
-  private within<T>(
-    first: string,
-    work: (tx: Transaction) => Promise<T>,
-    names: StatementNames | null = null,
-  ): Promise<T> {
-    return this.connected(async (runner) => {
-      await runner.query(first);
+  private within<T>(first: string, work: (tx: Transaction) => Promise<T>, names: StatementNames): Promise<T> {
+    return this.connected(async ({ runner, client }) => {
+      await client.query(first);
       // What a repository saves would otherwise be committed on its own, and all that came before it.
       Object.assign(runner, { isTransactionActive: true });
-      const result = await work(new Transaction(runner.manager, names));
-      await runner.query('commit');
+      const result = await during(new Transaction(runner.manager, names), work);
+      await client.query('commit');
       return result;
     });
   }
 
+  /** One transaction that changes nothing, so that nobody has to wait for its commit. */
+  private reading<R, T>(
+    scope: TenantScope,
+    along: Written | null,
+    work: (tx: Transaction, rows: R[]) => Promise<T>,
+  ): Promise<T> {
+    const first = `begin isolation level repeatable read, read only; ${actAs('lectern_app', scope.tenantId)}`;
+    return inLane(async () => {
+      const { runner, client } = await this.connect();
+      const giveBack = (statement: string) =>
+        client
+          .query(statement)
+          .catch(() => undefined)
+          .finally(() => runner.release());
+      try {
+        const statements = along ? `${first}; ${written(along.sql, along.parameters)}` : first;
+        const rows = (await severalAtOnce(client, statements)).at(-1)?.rows ?? [];
+        const result = await during(new Transaction(runner.manager), (tx) => work(tx, rows as R[]));
+        void giveBack('commit');
+        return result;
+      } catch (error) {
+        await giveBack('rollback');
+        throw error;
+      }
+    });
+  }
+
   /** Lends a connection, and takes back what was begun on it and did not end. */
-  private async connected<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-    const runner = this.dataSource.createQueryRunner();
+  private async connected<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.connect();
     try {
-      return await work(runner);
+      return await work(connection);
     } catch (error) {
       // A connection that is gone took its transaction with it.
-      await runner.query('rollback').catch(() => undefined);
+      await connection.client.query('rollback').catch(() => undefined);
       throw error;
     } finally {
-      await runner.release();
+      await connection.runner.release();
     }
   }
+
+  /** @throws Error when there is none to be had for too long */
+  private async connect(): Promise<Connection> {
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      return { runner, client: (await runner.connect()) as PoolClient };
+    } catch (error) {
+      await runner.release();
+      throw error;
+    }
+  }
+}
+
+/** TypeORM's view of a connection, and the driver's. */
+interface Connection {
+  runner: QueryRunner;
+  client: PoolClient;
+}
+
+/** Once `work` has ended, whichever way, `tx` sends nothing more. */
+async function during<T>(tx: Transaction, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  try {
+    return await work(tx);
+  } finally {
+    tx.end();
+  }
+}
+
+/** A statement of which the parameters are written into it, in the place of $1 and so on. */
+export interface Written {
+  sql: string;
+  parameters: readonly (string | Buffer)[];
+}
+
+const written = (sql: string, parameters: Written['parameters']): string =>
+  sql.replaceAll(/\$(\d+)/g, (_, place: string) => literal(parameters[Number(place) - 1]));
+
+/** Several statements in one round trip. @returns the result of each */
+async function severalAtOnce(client: PoolClient, statements: string): Promise<QueryResult[]> {
+  return (await client.query(statements)) as unknown as QueryResult[];
 }
 
 // What `begin` sends.

@@ -16,7 +16,7 @@ import { PermittedReader } from './permitted-passages.js';
 import { rank, type RankedRow } from './ranking.js';
 import { leastReranked, rerank } from './rerank.js';
 import { type SearchResult, toResult } from './search-result.js';
-import { type IndexModel, readTarget, type Target } from './target.js';
+import { askTarget, type IndexModel, targetOf, type Target, type TargetRow } from './target.js';
 import { asWordsAlone, understand } from './understanding.js';
 import type { QuestionVector } from './vector-leg.js';
 import { type Askers, obstacle, rankOf, shownAs, type Whereabouts } from './whereabouts.js';
@@ -100,9 +100,9 @@ export class Retrieval {
     const askers = { asker: principal, searcher: searcherOf(principal, wish) };
     const question = this.read(wish);
     // One snapshot for everything, unless a model far away must be asked for the question's vector in between.
-    const near = await this.database.snapshot(principal, async (tx) => {
-      const { vectorIndexFrom } = this.config.database;
-      const target = await readTarget(tx, principal, shownBase, { version: wish.version, judging }, vectorIndexFrom);
+    const ask = askTarget(principal, shownBase, wish.version);
+    const near = await this.database.snapshotFrom<TargetRow, NearAnswer>(principal, ask, async (tx, [row]) => {
+      const target = targetOf(row, judging, this.config.database.vectorIndexFrom);
       const semantic = this.atHand(target, wish);
       const answer = semantic === undefined ? null : await this.rank(tx, askers, target, wish, question, semantic);
       return { target, answer };
@@ -133,7 +133,10 @@ export class Retrieval {
   async check(principal: Principal, shownBases: readonly string[], version?: number): Promise<void> {
     mayLookBack(principal, version);
     await this.database.snapshot(principal, async (tx) => {
-      for (const base of shownBases) await readTarget(tx, principal, base, { version }, null);
+      for (const base of shownBases) {
+        const { sql, parameters } = askTarget(principal, base, version);
+        targetOf((await tx.row<TargetRow>(sql, parameters)) ?? undefined, false, null);
+      }
     });
   }
 
@@ -228,6 +231,12 @@ interface RankedAnswer {
   rows: RankedRow[];
   mode: SearchMode;
   whereabouts: Whereabouts | null;
+}
+
+/** What is asked of, and the answer where no model far away must be asked first. */
+interface NearAnswer {
+  target: Target;
+  answer: RankedAnswer | null;
 }
 
 interface QueryVector extends QuestionVector {

@@ -1,8 +1,8 @@
 import type { Principal } from '../access/principal.js';
 import { notFound } from '../errors.js';
-import { openBase } from '../knowledge/knowledge-bases.js';
+import { permittedBase } from '../knowledge/knowledge-bases.js';
 import { nearFrom } from '../knowledge/near-indexes.js';
-import type { Transaction } from '../platform/database.js';
+import type { Written } from '../platform/database.js';
 import type { EmbeddingWish } from '../platform/models/embedder.js';
 import type { RankingTarget } from './permitted.js';
 
@@ -18,7 +18,9 @@ export interface Target extends Omit<RankingTarget, 'indexId'> {
   model: IndexModel | null;
 }
 
-interface VersionRow {
+/** What {@link askTarget} is answered. */
+export interface TargetRow {
+  base: string;
   number: number;
   status: string;
   index_id: number | null;
@@ -29,30 +31,34 @@ interface VersionRow {
 }
 
 /**
- * @param wanted a version's number; undefined: the active one. One that is being judged is there for its judge only
- * @param vectorIndexFrom see the setting of this name; null: vectors are compared one by one, however many
- * @throws ApiError not_found for a base or version that is not there for this caller
+ * The statement that asks for a target.
+ * @param version its number; undefined: the active one
+ * @throws ApiError not_found for a base that is not there for this caller
  */
-export async function readTarget(
-  tx: Transaction,
-  principal: Principal,
-  shownBase: string,
-  wanted: { version: number | undefined; judging?: boolean },
-  vectorIndexFrom: number | null,
-): Promise<Target> {
-  const base = await openBase(tx, principal, shownBase);
-  const row = await tx.row<VersionRow>(
-    `select v.number, v.status, v.index_id, i.pipeline->'embedding' as embedding, i.dimensions, i.languages, i.near_since is not null as near
-     from version v left join knowledge_index i on i.id = v.index_id
-     where v.knowledge_base_id = $1 and v.number = $2`,
-    [base.id, wanted.version ?? base.activeVersion],
-  );
-  const there = ['active', 'ready', ...(wanted.judging ? ['building'] : [])];
+export function askTarget(principal: Principal, shownBase: string, version: number | undefined): Written {
+  return {
+    sql: `select b.id as base, v.number, v.status, v.index_id, i.pipeline->'embedding' as embedding, i.dimensions, i.languages,
+        i.near_since is not null as near
+      from knowledge_base b
+        join version v on v.knowledge_base_id = b.id and v.number = ${version === undefined ? 'b.active_version' : '$2'}
+        left join knowledge_index i on i.id = v.index_id
+      where b.id = $1 and b.deleted_at is null`,
+    parameters: [permittedBase(principal, shownBase), ...(version === undefined ? [] : [String(version)])],
+  };
+}
+
+/**
+ * @param judging whether it may be a version that is being judged, which is there for its judge only
+ * @param vectorIndexFrom see the setting of this name; null: vectors are compared one by one, however many
+ * @throws ApiError not_found for a base or version that is not there
+ */
+export function targetOf(row: TargetRow | undefined, judging: boolean, vectorIndexFrom: number | null): Target {
+  const there = ['active', 'ready', ...(judging ? ['building'] : [])];
   if (!row || !there.includes(row.status)) throw notFound();
   const { embedding, dimensions } = row;
   const model = embedding && dimensions !== null ? { embedding, dimensions } : null;
   return {
-    knowledgeBaseId: base.id,
+    knowledgeBaseId: row.base,
     indexId: row.index_id,
     version: row.number,
     languages: (row.languages ?? []).toSorted(),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Database } from '../../src/platform/database.js';
+import { Database, type Transaction } from '../../src/platform/database.js';
 import { migrate } from '../../src/platform/migrate.js';
 import { drawn } from '../faults/until.js';
 import { engines, type ScratchDatabase } from './databases.js';
@@ -49,6 +49,17 @@ describe.each(engines)('whose rows a transaction sees, on the $engine database',
           // Its end in the eyes of the client: the embedded engine has one backend, which nobody ends.
           if (fate < 0.3 && extra.connectionString) await tx.run('select pg_terminate_backend(pg_backend_pid())');
         });
+        await read(tenantId, fate);
+      }
+
+      async function read(tenantId: string, fate: number): Promise<void> {
+        const first = { sql: asked, parameters: ['ada'] };
+        await database.snapshotFrom<{ tenant_id: string }, void>({ tenantId }, first, async (tx, rows) => {
+          const again = await tx.rows<{ tenant_id: string }>(asked, ['ada']);
+          foreign.push(...[...rows, ...again].filter((row) => row.tenant_id !== tenantId));
+          if (rows.length === 0 || again.length !== rows.length) foreign.push('not on one snapshot');
+          if (fate > 0.95) await tx.run('select 1 / 0');
+        });
       }
 
       /** As the pool hands a connection out: with nothing of whoever had it before. */
@@ -70,6 +81,18 @@ describe.each(engines)('whose rows a transaction sees, on the $engine database',
       expect(failures.size).toBeGreaterThanOrEqual(3);
     },
   );
+
+  it('one that has ended sends nothing more, which would be past every rule', async () => {
+    const dataSource = await new DataSource({ ...scratch.typeorm }).initialize();
+    const database = new Database(dataSource);
+    const scope = { tenantId: tenants[0] ?? '' };
+    const told: string[] = [];
+    const forgetful = async (tx: Transaction) =>
+      void new Promise(setImmediate).then(() => tx.rows('select 1')).catch(({ message }) => told.push(message));
+    await Promise.all([database.as(scope, forgetful), database.snapshot(scope, forgetful)]);
+    await expect.poll(() => told).toEqual(Array.from({ length: 2 }, () => expect.stringContaining('after it ended')));
+    await dataSource.destroy();
+  });
 
   it('a statement that is asked again and again keeps its plan, unless it reads partitions or on a snapshot', async () => {
     const dataSource = await new DataSource({ ...scratch.typeorm }).initialize();

@@ -4,6 +4,7 @@ import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { template } from './template.js';
@@ -44,7 +45,7 @@ it('the log says which requests there were, and holds no key, secret, title, tex
     const documents = `/v1/knowledge-bases/${base}/documents`;
     const endpoint = await call('POST', '/v1/webhook-endpoints', { url: 'http://127.0.0.1:9/x', events: ['*'] });
     const { id } = await call('POST', documents, { title: 'Canarytitle', content: 'The canarytext number is 471147.' });
-    while ((await call('GET', `${documents}/${id}`))['status'] !== 'ready');
+    while ((await call('GET', `${documents}/${id}`))['status'] !== 'ready') await pause(100);
     // A statement that fails in the database takes its parameters along in the error.
     await call('POST', documents, { title: 'Broken', content: 'x', metadata: { note: 'canarymeta\u0000' } });
     const message = 'What is the canarytext number, canaryquestion?';
