@@ -35,7 +35,7 @@ afterAll(() => service.stop());
 
 const paragraphs = Array.from({ length: 8 }, (_, n) => `Pier ${n} is swept on weekday ${n} by the harbour master.`);
 
-beforeEach(async () => {
+async function fillLibrary(): Promise<void> {
   library = await openLibrary(service, { pipeline: { chunking: { targetTokens: 25, maxTokens: 30 } } });
   await library.publish({ externalId: 'short', content: 'The tide comes at noon.' });
   short = await library.publish({ externalId: 'short', content: 'The tide comes at one.' });
@@ -44,7 +44,7 @@ beforeEach(async () => {
     'select id from knowledge_index where knowledge_base_id = $1',
     [base()],
   );
-});
+}
 
 const everything = async () => {
   const search = { topK: 50, rank: { perDocument: 0, dropDuplicates: false } };
@@ -71,6 +71,8 @@ async function foundAndMended(breakIt: () => Promise<unknown>): Promise<string[]
 }
 
 describe('the check', () => {
+  beforeEach(fillLibrary);
+
   it('finds nothing where nothing is wrong, and says what it looked at', async () => {
     await library.call('DELETE', `/documents/${short.id}`);
     const sync = (await library.call('POST', '/syncs')).body.id;
@@ -100,6 +102,9 @@ const everyKind = process.env['FSCK_KINDS'] === 'all';
 const native = process.env['DATABASE_URL'] !== undefined;
 
 describe.runIf(everyKind || !native)('what disagrees is found and mended:', () => {
+  // Once for all of them: each leaves the library as it found it.
+  beforeAll(fillLibrary);
+
   it('vectors that are gone', async () =>
     expect(await foundAndMended(() => owner('delete from chunk_vector where index_id = $1', [indexId]))).toEqual([
       'vectors_missing',
@@ -178,6 +183,8 @@ describe.runIf(everyKind || !native)('what disagrees is found and mended:', () =
 });
 
 describe.runIf(everyKind || native)('what disagrees is found and mended, too:', () => {
+  beforeAll(fillLibrary);
+
   it('vectors whose chunk is gone', async () =>
     expect(
       await foundAndMended(() =>
@@ -257,6 +264,7 @@ describe('bytes that are gone', () => {
   let lost: { id: string; revision: { id: string } };
   let hash: string;
   beforeEach(async () => {
+    await fillLibrary();
     lost = await library.publish({ externalId: 'lost', content: `Nobody else says ${randomUUID()}.` });
     [{ hash } = { hash: '' }] = await owner<{ hash: string }>(
       'select content_hash as hash from revision where id = $1',
@@ -306,6 +314,7 @@ describe('npm run fsck', () => {
   });
 
   it('tells what disagrees and ends with 1, mends it with --mend, and then agrees', async () => {
+    await fillLibrary();
     await owner('delete from parse where revision_id = $1', [bare(long.revision.id)]);
     const { dataDir } = service;
     expect(dataDir).not.toBe('');
