@@ -7,6 +7,7 @@ import { readId } from '../platform/ids.js';
 import { defineJob } from '../platform/jobs/definition.js';
 import { Handles, Sweep } from '../platform/jobs/handlers.js';
 import { JobQueue } from '../platform/jobs/job-queue.js';
+import { soon } from '../platform/lane.js';
 import { Articles } from './articles.js';
 import { Publishing } from './publish.js';
 import { Purging } from './purge.js';
@@ -96,17 +97,20 @@ export class IngestionJobs {
     // more: in an outage reminders are lost, and the next one would do the work of the lost one and leave its own.
     const tried: string[] = [];
     for (let worked = 0; worked < 2;) {
-      const next = await this.turns.next(tried);
-      if (next === null) return;
-      if (await this.slowLane.startFast(next)) worked += 1;
-      else tried.push(next);
+      const turn = await this.turns.next(tried);
+      if (turn === null) return;
+      const start = () => this.slowLane.startFast(turn.id);
+      if (await (turn.isOneOfFew ? soon(start) : start())) worked += 1;
+      else tried.push(turn.id);
     }
   }
 
   @Handles(publishJob)
   async publish({ knowledgeBaseId, tenantId, putOff }: PublishReminder): Promise<void> {
-    if (putOff > 0 || !(await this.publishing.changesOften(knowledgeBaseId, { tenantId })))
-      return this.publishing.publish(knowledgeBaseId, { tenantId });
+    if (putOff > 0 || !(await this.publishing.changesOften(knowledgeBaseId, { tenantId }))) {
+      const publish = () => this.publishing.publish(knowledgeBaseId, { tenantId });
+      return (await this.turns.hasFew({ tenantId })) ? soon(publish) : publish();
+    }
     const moment = Math.ceil((Date.now() + publishDelayMs) / burstDelayMs) * burstDelayMs;
     await this.queue.add(
       publishJob,

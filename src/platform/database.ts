@@ -9,7 +9,7 @@ import {
   type QueryRunner,
   type Repository,
 } from 'typeorm';
-import { giveWay, inForeground, isBackground } from './lane.js';
+import { inLane } from './lane.js';
 import { type StatementNames, statementNamesOf } from './statement-names.js';
 
 /** Whose rows a transaction may touch: the tenant's id, a UUID. */
@@ -253,10 +253,4 @@ const actAs = (role: string, tenantId: string): string =>
 function literal(value: string | Buffer | undefined): string {
   if (value === undefined) throw new Error('a statement has more places than parameters');
   return typeof value === 'string' ? escapeLiteral(value) : `decode('${value.toString('hex')}', 'hex')`;
-}
-
-async function inLane<T>(work: () => Promise<T>): Promise<T> {
-  if (!isBackground()) return inForeground(work);
-  await giveWay();
-  return work();
 }
