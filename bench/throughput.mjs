@@ -8,7 +8,9 @@ const paragraph = 'Visitors park in the north yard and sign in at the front desk
 const content = (/** @type {number} */ n) =>
   Array.from({ length: 4 }, (_, part) => `## Part ${part}\n\n${paragraph.repeat(5)}Number ${n}.`).join('\n\n');
 
-console.log(`${count} articles of 2 kB, ${availableParallelism()} cores, HEAVY_CONCURRENCY ${process.env.HEAVY_CONCURRENCY ?? 3} in each worker`);
+console.log(
+  `${count} articles of 2 kB, ${availableParallelism()} cores, HEAVY_CONCURRENCY ${process.env.HEAVY_CONCURRENCY ?? 3} in each worker`,
+);
 let first = 0;
 for (const workers of [1, 2, 3]) {
   const scratch = await openScratch();
