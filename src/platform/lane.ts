@@ -11,7 +11,7 @@ const longestMs = 40;
 
 /** How many transactions of each kind there are, for which others stand back. */
 const running = { people: 0, soon: 0 };
-let standingBack: { mayGo: () => boolean; go: () => void }[] = [];
+const standingBack = new Set<{ mayGo: () => boolean; go: () => void }>();
 
 /**
  * Runs work that nobody waits for at a screen: jobs, sweeps, the relay. Its transactions use connections of their own, and
@@ -39,16 +39,14 @@ export async function giveWay(): Promise<void> {
   await nextTurn();
   if (mayGo()) return;
   await new Promise<void>((resolve) => {
-    const waiting = { mayGo, go: resolve };
-    const timer = setTimeout(() => {
-      standingBack = standingBack.filter((other) => other !== waiting);
-      resolve();
-    }, longestMs);
-    waiting.go = () => {
+    const go = () => {
       clearTimeout(timer);
+      standingBack.delete(waiting);
       resolve();
     };
-    standingBack.push(waiting);
+    const waiting = { mayGo, go };
+    const timer = setTimeout(go, longestMs);
+    standingBack.add(waiting);
   });
 }
 
@@ -58,8 +56,6 @@ async function counted<T>(kind: keyof typeof running, work: () => Promise<T>): P
     return await work();
   } finally {
     running[kind] -= 1;
-    const going = standingBack.filter(({ mayGo }) => mayGo());
-    standingBack = standingBack.filter((waiting) => !going.includes(waiting));
-    for (const { go } of going) go();
+    for (const { mayGo, go } of standingBack) if (mayGo()) go();
   }
 }
