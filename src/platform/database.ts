@@ -50,7 +50,7 @@ export class Transaction {
 
   private async query(sql: string, parameters: readonly unknown[]): Promise<QueryResult> {
     const runner = this.manager.queryRunner;
-    if (!runner || runner.isReleased || this.ended) throw new Error('a Transaction was used after it ended');
+    if (!runner || this.ended) throw new Error('a Transaction was used after it ended');
     const client = (await runner.connect()) as PoolClient;
     const name = parameters.length > 0 ? this.names?.of(sql) : undefined;
     return client.query({ text: sql, values: [...parameters], ...(name ? { name } : {}) });
