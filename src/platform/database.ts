@@ -110,8 +110,8 @@ export class Database {
     return inLane(() =>
       again.execute(() =>
         this.connected(async ({ client }) => {
-          const once = `${begin('lectern_system', '')}; ${written(sql, parameters)}; commit`;
-          const results = await severalAtOnce(client, once);
+          const names = statementNamesOf('lectern_system', 'once');
+          const results = await beganWith(client, begin('lectern_system', ''), { sql, parameters }, names, '; commit');
           const asked = results[ownStatements];
           if (!asked || results.length !== ownStatements + 2) throw new Error('one statement was expected');
           return asked.rows as T[];
@@ -174,8 +174,9 @@ export class Database {
           .catch(() => undefined)
           .finally(() => runner.release());
       try {
-        const statements = along ? `${first}; ${written(along.sql, along.parameters)}` : first;
-        const rows = (await severalAtOnce(client, statements)).at(-1)?.rows ?? [];
+        const names = statementNamesOf('lectern_app', 'once');
+        const begun = along ? await beganWith(client, first, along, names) : [await client.query(first)];
+        const rows = begun.at(-1)?.rows ?? [];
         const result = await during(new Transaction(runner.manager), (tx) => work(tx, rows as R[]));
         void giveBack('commit');
         return result;
@@ -235,6 +236,54 @@ export interface Written {
 
 const written = (sql: string, parameters: Written['parameters']): string =>
   sql.replaceAll(/\$(\d+)/g, (_, place: string) => literal(parameters[Number(place) - 1]));
+
+/**
+ * Sends `begin`, a statement and what comes `after` it in one round trip. One that is asked again and again is read and
+ * planned once for a connection: by SQL's own prepare, since the protocol's would take a round trip of its own.
+ * @param begin begins a transaction and takes on its role
+ * @returns the result of each
+ */
+async function beganWith(
+  client: PoolClient,
+  begin: string,
+  along: Written,
+  names: StatementNames,
+  after = '',
+): Promise<QueryResult[]> {
+  const name = names.of(along.sql);
+  if (name !== undefined) {
+    const prepared = preparedOn(client);
+    const places = along.parameters.map(literal).join(', ');
+    const execute = `execute ${name}${places && `(${places})`}${after}`;
+    const prepare = prepared.has(name) ? '' : `prepare ${name} as ${along.sql}; `;
+    try {
+      const results = await severalAtOnce(client, `${begin}; ${prepare}${execute}`);
+      prepared.add(name);
+      return results.filter(({ command }) => command !== 'PREPARE');
+    } catch (error) {
+      // The embedded engine's clients share a session, which can be a new one; a pooler's share several.
+      const { code } = error as { code?: string };
+      if (code === alreadyPrepared) prepared.add(name);
+      else if (code === notPrepared) prepared.delete(name);
+      else throw error;
+      await client.query('rollback');
+    }
+  }
+  return severalAtOnce(client, `${begin}; ${written(along.sql, along.parameters)}${after}`);
+}
+
+// https://www.postgresql.org/docs/17/errcodes-appendix.html
+const notPrepared = '26000';
+const alreadyPrepared = '42P05';
+
+const preparedBy = new WeakMap<PoolClient, Set<string>>();
+
+/** What is prepared on a connection, as far as is known here. */
+function preparedOn(client: PoolClient): Set<string> {
+  const names = preparedBy.get(client) ?? new Set();
+  preparedBy.set(client, names);
+  return names;
+}
 
 /** Several statements in one round trip. @returns the result of each */
 async function severalAtOnce(client: PoolClient, statements: string): Promise<QueryResult[]> {

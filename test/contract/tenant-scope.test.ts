@@ -119,4 +119,52 @@ describe.each(engines)('whose rows a transaction sees, on the $engine database',
     expect(neither).toEqual([]);
     await dataSource.destroy();
   });
+
+  it('what is asked along with the beginning keeps its plan too, and shows each tenant its own, also where the name is gone or taken', async () => {
+    const { extra } = scratch.typeorm;
+    const dataSource = await new DataSource({ ...scratch.typeorm, extra: { ...extra, max: 1 } }).initialize();
+    const database = new Database(dataSource);
+    const along = { sql: 'select tenant_id from conversation where owner = $1 and id = id', parameters: ["b'o"] };
+    const foreign: unknown[] = [];
+    const ask = async (n: number) => {
+      const tenantId = tenants[n % 2] ?? '';
+      const rows = await database.snapshotFrom<{ tenant_id: string }, { tenant_id: string }[]>(
+        { tenantId },
+        along,
+        async (_tx, found) => found,
+      );
+      if (rows.length !== 1 || rows[0]?.tenant_id !== tenantId) foreign.push(rows);
+    };
+    const sql = 'select count(*)::int as n from api_key where tenant_id = $1';
+    const keysOf = async (n: number) => database.onceAsSystem<{ n: number }>(sql, [tenants[n % 2] ?? '']);
+    for (const tenantId of tenants)
+      await database.as({ tenantId }, (tx) =>
+        tx.run('insert into conversation (id, tenant_id, owner) values ($1, $2, $3)', [randomUUID(), tenantId, "b'o"]),
+      );
+    const twelve = async () => {
+      for (let n = 0; n < 12; n++) {
+        await ask(n);
+        expect(await keysOf(n)).toEqual([{ n: 0 }]);
+      }
+    };
+    await twelve();
+    const names = await dataSource.query(
+      `select name, generic_plans > 0 as kept from pg_prepared_statements
+       where name like '%\\_once\\_%' and (statement like '%id = id%' or statement like '%from api_key where tenant_id = $1%')`,
+    );
+    expect(names.map(({ kept }: { kept: boolean }) => kept)).toEqual([true, true]);
+
+    await dataSource.query('deallocate all');
+    await twelve();
+    for (const { name } of names) await dataSource.query(`deallocate ${name}`);
+    await dataSource.destroy();
+
+    const other = await new DataSource({ ...scratch.typeorm, extra: { ...extra, max: 1 } }).initialize();
+    for (const { name } of names) await other.query(`prepare ${name} as select 4711 as tenant_id`);
+    const late = new Database(other);
+    expect(await late.onceAsSystem(sql, [tenants[0] ?? ''])).toEqual([{ n: 0 }]);
+    await other.query('deallocate all');
+    await other.destroy();
+    expect(foreign).toEqual([]);
+  });
 });
