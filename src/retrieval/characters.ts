@@ -116,12 +116,32 @@ export function gramScores(
 /** Calls `visit` with the hash (FNV-1a, 32 bits) of every gram. */
 function forEachGram(text: string, visit: (gram: number) => void): void {
   const units = text.normalize('NFKC').toLowerCase();
+  forEachRun(units, (start, end, kind) => (kind === word ? gramsOfWord : gramsOfRun)(units, start, end, visit));
+}
+
+/** The hash (FNV-1a, 32 bits) of each word of a text, in order; a character of what is written without spaces is a word. */
+export function wordHashes(text: string): number[] {
+  const units = text.normalize('NFKC').toLowerCase();
+  const hashes: number[] = [];
+  forEachRun(units, (start, end, kind) => {
+    let hash = 0x811c9dc5;
+    for (let place = start; place < end; place++) {
+      hash = Math.imul(hash ^ units.charCodeAt(place), 0x01000193);
+      if (kind === word && place < end - 1) continue;
+      hashes.push(hash);
+      hash = 0x811c9dc5;
+    }
+  });
+  return hashes;
+}
+
+/** Words, and stretches of what is written without spaces. */
+function forEachRun(units: string, visit: (start: number, end: number, kind: number) => void): void {
   for (let start = 0; start < units.length;) {
-    const kind = kinds[units.charCodeAt(start)];
+    const kind = kinds[units.charCodeAt(start)] ?? 0;
     let end = start + 1;
     while (end < units.length && kinds[units.charCodeAt(end)] === kind) end += 1;
-    if (kind === word) gramsOfWord(units, start, end, visit);
-    else if (kind === unspaced) gramsOfRun(units, start, end, visit);
+    if (kind !== 0) visit(start, end, kind);
     start = end;
   }
 }

@@ -56,14 +56,12 @@ export class Letters {
   /** @returns in order; of a passage that is gone, an empty one */
   private async profilesOf(tx: Transaction, permitted: Permitted, ids: readonly string[]): Promise<GramProfile[]> {
     const keyOf = (id: string) => `${permitted.indexId} ${id}`;
-    const profiles = new Map(ids.map((id) => [id, this.profiles.get(keyOf(id))]));
-    const missing = [...profiles].flatMap(([id, profile]) => (profile ? [] : [id]));
-    for (const [id, text] of await readTexts(tx, permitted, missing)) {
-      const profile = gramProfile(text);
-      profiles.set(id, profile);
-      this.profiles.set(keyOf(id), profile);
-    }
-    return ids.map((id) => profiles.get(id) ?? nothing);
+    const profiles = ids.map((id) => this.profiles.get(keyOf(id)));
+    const missing = ids.filter((_, at) => !profiles[at]);
+    const texts = await readTexts(tx, permitted, missing);
+    const read = new Map([...texts].map(([id, text]) => [id, gramProfile(text)]));
+    for (const [id, profile] of read) this.profiles.set(keyOf(id), profile);
+    return ids.map((id, at) => profiles[at] ?? read.get(id) ?? nothing);
   }
 }
 
@@ -93,7 +91,7 @@ function scattered(number: number): number {
 }
 
 /** What is compared letter by letter, of those that the caller may see. */
-async function readTexts(tx: Transaction, permitted: Permitted, ids: string[]): Promise<Map<string, string>> {
+async function readTexts(tx: Transaction, permitted: Permitted, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map();
   const parameters = [...permitted.parameters];
   const wanted = `$${parameters.push(ids)}::uuid[]`;

@@ -45,21 +45,21 @@ export class LexicalLeg {
     asked: readonly AskedTerm[],
   ): Promise<ReadonlyMap<string, LexicalPassage>> {
     const found = await lexicalSearch(tx, this.postings, permitted.indexId, what, asked, rescored);
-    const hits = found.map((hit) => ({ ...hit, id: this.idOf(hit.run, hit.ordinal) }));
-    const ids = hits.map(({ id }) => id);
+    const ids = found.map(({ run, ordinal }) => this.idOf(run, ordinal));
     const grams = await this.letters.compare(tx, permitted, what.passages, question, ids);
-    const [byWords, byGrams] = [scaled(hits.map(({ score }) => score)), scaled(grams)];
-    return new Map(
-      hits.map(({ id, ...hit }, at) => {
-        const own = grams[at] ?? 0;
-        const parts = {
-          words: (1 - gramWeight) * byWords(hit.score),
-          characters: gramWeight * byGrams(own),
-          context: contextWeight * hit.context,
-        };
-        return [id, { ...hit, grams: own, parts, score: parts.words + parts.characters + parts.context }];
-      }),
-    );
+    const [byWords, byGrams] = [scaled(found.map(({ score }) => score)), scaled(grams)];
+    const hits = new Map<string, LexicalPassage>();
+    found.forEach(({ passage, document, coverage, context, score }, at) => {
+      const own = grams[at] ?? 0;
+      const parts = {
+        words: (1 - gramWeight) * byWords(score),
+        characters: gramWeight * byGrams(own),
+        context: contextWeight * context,
+      };
+      const sum = parts.words + parts.characters + parts.context;
+      hits.set(ids[at] ?? '', { passage, document, coverage, context, grams: own, parts, score: sum });
+    });
+    return hits;
   }
 
   /** @returns the chunk ids of everything that holds a word of the question, best first by words: also what is not rescored */

@@ -1,9 +1,9 @@
+import { wordHashes } from './characters.js';
+
 // Two texts are near-duplicates when this much of their runs of three words is the same: a word changed in 25 is, a
 // sentence added to three is not.
 const threshold = 0.75;
 const shingleWords = 3;
-const fnvBasis = 0x811c9dc5;
-const fnvPrime = 0x01000193;
 // Further down hardly anything is shown, and each text costs a comparison with all before it.
 const looked = 50;
 
@@ -21,12 +21,12 @@ export interface Unrepeated<T> {
 export function withoutNearDuplicates<T extends { text: string }>(rows: readonly T[]): Unrepeated<T> {
   const duplicates = new Map<T, T[]>();
   // Texts with other figures need not be compared at all, which is most of them.
-  const kept = new Map<string, { row: T; shingles: ReadonlySet<number> | null }[]>();
+  const kept = new Map<string, { row: T; shingles: Uint32Array | null }[]>();
   const unrepeated = rows.slice(0, looked).filter((row) => {
     const figures = row.text.match(/\p{N}+/gu)?.join(' ') ?? '';
     const rivals = kept.get(figures) ?? [];
     kept.set(figures, rivals);
-    let own: ReadonlySet<number> | null = null;
+    let own: Uint32Array | null = null;
     for (const rival of rivals) {
       if (!similarLength(row.text, rival.row.text)) continue;
       own ??= shinglesOf(row.text);
@@ -46,36 +46,31 @@ const similarLength = (one: string, other: string): boolean =>
   Math.min(one.length, other.length) >= 0.7 * Math.max(one.length, other.length);
 
 /** Whether the share of what both have in all they have (Jaccard) reaches the threshold: given up once it cannot. */
-function resemble(one: ReadonlySet<number>, other: ReadonlySet<number>): boolean {
-  const [small, large] = one.size < other.size ? [one, other] : [other, one];
-  const wanted = (threshold * (small.size + large.size)) / (1 + threshold);
-  let possible = small.size;
+function resemble(one: Uint32Array, other: Uint32Array): boolean {
+  const [small, large] = one.length < other.length ? [one, other] : [other, one];
+  const wanted = (threshold * (small.length + large.length)) / (1 + threshold);
+  let possible = small.length;
+  let place = 0;
   for (const shingle of small) {
     if (possible < wanted) return false;
-    if (!large.has(shingle)) possible -= 1;
+    while (place < large.length && (large[place] ?? 0) < shingle) place += 1;
+    if (large[place] !== shingle) possible -= 1;
   }
   return possible >= wanted;
 }
 
-const word =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}])[\p{L}\p{N}\p{M}])+/gu;
-
-/** Hashes of every three words in a row, of a shorter text of all its words; a character of Chinese is a word. */
-function shinglesOf(text: string): Set<number> {
-  const words = (text.normalize('NFKC').toLowerCase().match(word) ?? []).map(hashOf);
+/** Hashes of every three words in a row, of a shorter text of all its words: in rising order, each once. */
+function shinglesOf(text: string): Uint32Array {
+  const words = wordHashes(text);
   const length = Math.min(shingleWords, words.length);
-  const shingles = new Set<number>();
-  for (let at = 0; at <= words.length - length; at++) {
-    let run = fnvBasis;
-    for (let place = at; place < at + length; place++) run = Math.imul(run ^ (words[place] ?? 0), fnvPrime);
-    shingles.add(run);
+  const shingles = new Uint32Array(words.length - length + 1);
+  for (let at = 0; at < shingles.length; at++) {
+    let run = 0;
+    for (let place = at; place < at + length; place++) run = Math.imul(run, 31) + (words[place] ?? 0);
+    shingles[at] = run;
   }
-  return shingles;
-}
-
-/** FNV-1a, by UTF-16 code units. */
-function hashOf(spelled: string): number {
-  let hash = fnvBasis;
-  for (let at = 0; at < spelled.length; at++) hash = Math.imul(hash ^ spelled.charCodeAt(at), fnvPrime);
-  return hash;
+  shingles.sort();
+  let kept = 0;
+  for (const shingle of shingles) if (kept === 0 || shingles[kept - 1] !== shingle) shingles[kept++] = shingle;
+  return shingles.subarray(0, kept);
 }
