@@ -101,12 +101,10 @@ export class Relay {
 
   private async note(told: string[], left: string[]): Promise<void> {
     if (told.length + left.length === 0) return;
-    await this.database.asSystem((tx) =>
-      tx.run(
-        `update event set claimed_until = null, dispatched_at = case when id = any($1::uuid[]) then now() end
-         where id = any($1::uuid[]) or id = any($2::uuid[])`,
-        [told, left],
-      ),
+    await this.database.onceAsSystem(
+      `update event set claimed_until = null, dispatched_at = case when id = any($1::uuid[]) then now() end
+       where id = any($1::uuid[]) or id = any($2::uuid[])`,
+      [told, left],
     );
   }
 

@@ -35,13 +35,12 @@ export class Publishing {
 
   /** Whether a base got two versions in the last two seconds: what comes next can wait for what comes after it. */
   async changesOften(knowledgeBaseId: string, scope: TenantScope): Promise<boolean> {
-    const row = await this.database.as(scope, (tx) =>
-      tx.row<{ recent: number }>(
-        `select count(*)::int as recent from (
-           select created_at from version where knowledge_base_id = $1 and number > 0 order by number desc limit 2) v
-         where created_at > now() - interval '2 seconds'`,
-        [knowledgeBaseId],
-      ),
+    const [row] = await this.database.once<{ recent: number }>(
+      scope,
+      `select count(*)::int as recent from (
+         select created_at from version where knowledge_base_id = $1 and number > 0 order by number desc limit 2) v
+       where created_at > now() - interval '2 seconds'`,
+      [knowledgeBaseId],
     );
     return row?.recent === 2;
   }
@@ -59,11 +58,10 @@ export class Publishing {
 
   /** The committed syncs of which nothing is still being read, oldest first. */
   private async committed(knowledgeBaseId: string, scope: TenantScope): Promise<string[]> {
-    const rows = await this.database.as(scope, (tx) =>
-      tx.rows<{ id: string }>(
-        `select s.id from sync s where s.knowledge_base_id = $1 and s.status = 'committing' and not ${unread('s.id')} order by s.id`,
-        [knowledgeBaseId],
-      ),
+    const rows = await this.database.once<{ id: string }>(
+      scope,
+      `select s.id from sync s where s.knowledge_base_id = $1 and s.status = 'committing' and not ${unread('s.id')} order by s.id`,
+      [knowledgeBaseId],
     );
     return rows.map(({ id }) => id);
   }

@@ -84,14 +84,13 @@ export class Chunks {
     const known = new Map<string, KnownVector>();
     if (passages.length === 0) return known;
     for (const [place, indexId] of indexIds.entries()) {
-      const rows = await this.database.as(revision, (tx) =>
-        tx.rows<{ hash: string } & KnownVector>(
-          `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, vector_send(v.embedding) as packed,
-             $4 and c.revision_id = $3 as own
-           from chunk c join chunk_vector v on v.index_id = c.index_id and v.chunk_id = c.id
-           where c.index_id = $1 and c.text_hash = any($2::bytea[]) order by c.text_hash, own`,
-          [indexId, passages.map(contextHash), revision.id, place === 0],
-        ),
+      const rows = await this.database.once<{ hash: string } & KnownVector>(
+        revision,
+        `select distinct on (c.text_hash) encode(c.text_hash, 'hex') as hash, vector_send(v.embedding) as packed,
+           $4 and c.revision_id = $3 as own
+         from chunk c join chunk_vector v on v.index_id = c.index_id and v.chunk_id = c.id
+         where c.index_id = $1 and c.text_hash = any($2::bytea[]) order by c.text_hash, own`,
+        [indexId, passages.map((passage) => `\\x${contextHash(passage).toString('hex')}`), revision.id, place === 0],
       );
       for (const { hash, ...vector } of rows) if (known.get(hash)?.own !== false) known.set(hash, vector);
     }

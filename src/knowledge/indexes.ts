@@ -127,8 +127,9 @@ export class Indexes {
     });
   }
 
-  private find(wish: IndexWish): Promise<IndexRow | null> {
-    return this.database.as(wish, (tx) => readIndex(tx, wish.knowledgeBaseId, wish.indexId));
+  private async find(wish: IndexWish): Promise<IndexRow | null> {
+    const [index] = await this.database.once<IndexRow>(wish, indexOf, [wish.knowledgeBaseId, wish.indexId]);
+    return index ?? null;
   }
 
   /** The base's row is held: of those who come at once, one makes it. */
@@ -136,7 +137,7 @@ export class Indexes {
     const { knowledgeBaseId, pipeline } = wish;
     return this.database.as(wish, async (tx) => {
       await tx.row('select 1 from knowledge_base where id = $1 for no key update', [knowledgeBaseId]);
-      const there = await readIndex(tx, knowledgeBaseId, null);
+      const there = await tx.row<IndexRow>(indexOf, [knowledgeBaseId, null]);
       if (there) return there;
       const id = await this.begin(tx, wish, knowledgeBaseId, pipeline, dimensions, false);
       await tx.run('update knowledge_base set index_id = $2, titles_index = $2 where id = $1', [knowledgeBaseId, id]);
@@ -180,13 +181,9 @@ function removeSegments(tx: Transaction, indexId: number): Promise<number> {
   );
 }
 
-/** This index of the base, or the one that uploads go to. */
-function readIndex(tx: Transaction, knowledgeBaseId: string, id: number | null): Promise<IndexRow | null> {
-  return tx.row<IndexRow>(
-    `select i.id, i.fingerprint from knowledge_base b join knowledge_index i on i.id = coalesce($2, b.index_id) where b.id = $1`,
-    [knowledgeBaseId, id],
-  );
-}
+/** This index ($2) of the base ($1), or the one that uploads go to. */
+const indexOf =
+  'select i.id, i.fingerprint from knowledge_base b join knowledge_index i on i.id = coalesce($2, b.index_id) where b.id = $1';
 
 /**
  * In the caller's transaction: readers see this version from its commit on. Uploads go to its index, and through the

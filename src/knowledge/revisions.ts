@@ -38,7 +38,11 @@ export interface LeasedRevision extends TenantScope {
 }
 
 /** Somebody else has the revision now, or it is no longer wanted: whoever gets this stops without a word. */
-export class LeaseLost extends Error {}
+export class LeaseLost extends Error {
+  constructor({ id }: LeasedRevision) {
+    super(`the lease on revision ${id} is gone`);
+  }
+}
 
 const maxLeases = 5;
 const maxTries = 20;
@@ -60,8 +64,9 @@ export class Revisions {
    * @returns null when there is nothing to do: it is done, held, in the other lane, superseded, or was given up just now
    */
   async claim(id: string, lane: Lane): Promise<LeasedRevision | null> {
-    const owner = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>('select tenant_id from revision where id = $1', [id]),
+    const [owner] = await this.database.onceAsSystem<{ tenant_id: string }>(
+      'select tenant_id from revision where id = $1',
+      [id],
     );
     if (!owner) return null;
     const scope = { tenantId: owner.tenant_id };
@@ -123,9 +128,9 @@ export class Revisions {
 
   /** Enters a stage, or reports progress in it; either way the lease begins anew. @throws LeaseLost */
   async advance(revision: LeasedRevision, status: RevisionStatus, done: number, total: number): Promise<void> {
-    await this.database.as(revision, (tx) =>
-      this.hold(tx, revision, `status = $3, done = $4, total = $5`, [status, done, total]),
-    );
+    const parameters = [revision.id, revision.lease, status, done, total];
+    const held = await this.database.once(revision, this.holding('status = $3, done = $4, total = $5'), parameters);
+    if (held.length === 0) throw new LeaseLost(revision);
   }
 
   /** Keeps the lease alive while one step takes long. @throws LeaseLost */
@@ -135,11 +140,13 @@ export class Revisions {
 
   /** Inside a transaction that writes for this revision: proves that the lease still holds. @throws LeaseLost */
   async hold(tx: Transaction, revision: LeasedRevision, set: string, parameters: unknown[]): Promise<void> {
-    const held = await tx.run(
-      `update revision set lease_expires_at = now() + make_interval(secs => ${this.leaseSeconds}), ${set} where id = $1 and lease_token = $2`,
-      [revision.id, revision.lease, ...parameters],
-    );
-    if (held === 0) throw new LeaseLost(`the lease on revision ${revision.id} is gone`);
+    const held = await tx.run(this.holding(set), [revision.id, revision.lease, ...parameters]);
+    if (held === 0) throw new LeaseLost(revision);
+  }
+
+  private holding(set: string): string {
+    return `update revision set lease_expires_at = now() + make_interval(secs => ${this.leaseSeconds}), ${set}
+      where id = $1 and lease_token = $2 returning id`;
   }
 
   /** As chunks of it are stored: invisible until a version shows them, and under its lease. */

@@ -67,9 +67,9 @@ export class Turns {
 
   /** Whether a tenant has so few revisions left to be read that it is not loading in bulk. */
   async hasFew(scope: TenantScope): Promise<boolean> {
-    const row = await this.database.as(scope, (tx) =>
-      tx.row<{ unfinished: number }>(`select (${countOf('$1')}) as unfinished`, [scope.tenantId]),
-    );
+    const [row] = await this.database.once<{ unfinished: number }>(scope, `select (${countOf('$1')}) as unfinished`, [
+      scope.tenantId,
+    ]);
     return (row?.unfinished ?? 0) <= few;
   }
 }

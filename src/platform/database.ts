@@ -102,22 +102,17 @@ export class Database {
   }
 
   /**
-   * Runs one statement as {@link asSystem} would, in one round trip where a transaction takes three: for what is asked with
-   * every request, or every few seconds and mostly finds nothing.
-   * @param parameters see {@link Written}
+   * Runs one statement as {@link as} would, in one round trip where a transaction takes three: for what is asked again and
+   * again. It stands in the server's log with its values, should it fail there: not for texts.
+   * @returns its rows
    */
+  once<T>(scope: TenantScope, sql: string, parameters: Written['parameters'] = []): Promise<T[]> {
+    return this.alone('lectern_app', scope.tenantId, { sql, parameters });
+  }
+
+  /** Runs one statement as {@link asSystem} would. See {@link once}. */
   onceAsSystem<T>(sql: string, parameters: Written['parameters'] = []): Promise<T[]> {
-    return inLane(() =>
-      again.execute(() =>
-        this.connected(async ({ client }) => {
-          const names = statementNamesOf('lectern_system', 'once');
-          const results = await beganWith(client, begin('lectern_system', ''), { sql, parameters }, names, '; commit');
-          const asked = results[ownStatements];
-          if (!asked || results.length !== ownStatements + 2) throw new Error('one statement was expected');
-          return asked.rows as T[];
-        }),
-      ),
-    );
+    return this.alone('lectern_system', '', { sql, parameters });
   }
 
   /** Runs statements as the owner of the schema: making and dropping partitions. Holds no tenant's rows. */
@@ -140,6 +135,20 @@ export class Database {
       await runner.query('reset statement_timeout');
       await runner.release();
     }
+  }
+
+  private alone<T>(role: string, tenantId: string, statement: Written): Promise<T[]> {
+    const names = statementNamesOf(role, 'once');
+    return inLane(() =>
+      again.execute(() =>
+        this.connected(async ({ client }) => {
+          const results = await beganWith(client, begin(role, tenantId), statement, names, '; commit');
+          const asked = results[ownStatements];
+          if (!asked || results.length !== ownStatements + 2) throw new Error('one statement was expected');
+          return asked.rows as T[];
+        }),
+      ),
+    );
   }
 
   private transaction<T>(role: string, tenantId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -231,7 +240,7 @@ async function during<T>(tx: Transaction, work: (tx: Transaction) => Promise<T>)
 /** A statement of which the parameters are written into it, in the place of $1 and so on. */
 export interface Written {
   sql: string;
-  parameters: readonly (string | Buffer)[];
+  parameters: readonly (string | number | boolean | null | Buffer | readonly string[])[];
 }
 
 const written = (sql: string, parameters: Written['parameters']): string =>
@@ -299,7 +308,13 @@ const begin = (role: string, tenantId: string): string =>
 const actAs = (role: string, tenantId: string): string =>
   `set local role ${escapeIdentifier(role)}; set local app.tenant_id = ${escapeLiteral(tenantId)}`;
 
-function literal(value: string | Buffer | undefined): string {
+function literal(value: Written['parameters'][number] | undefined): string {
   if (value === undefined) throw new Error('a statement has more places than parameters');
-  return typeof value === 'string' ? escapeLiteral(value) : `decode('${value.toString('hex')}', 'hex')`;
+  if (value === null) return 'null';
+  if (Buffer.isBuffer(value)) return `decode('${value.toString('hex')}', 'hex')`;
+  return escapeLiteral(typeof value === 'object' ? arrayOf(value) : String(value));
 }
+
+/** As PostgreSQL reads an array: https://www.postgresql.org/docs/17/arrays.html#ARRAYS-IO */
+const arrayOf = (items: readonly string[]): string =>
+  `{${items.map((item) => `"${item.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`;

@@ -47,13 +47,14 @@ export class Deliveries {
    * many wait for the same endpoint
    */
   async fanOut(scope: TenantScope, event: Message): Promise<{ id: string; waiting: number }[]> {
+    const listening = await this.database.once<{ id: string }>(
+      scope,
+      'select id from webhook_endpoint where events && $1::text[] and disabled_at is null and deleted_at is null',
+      [patternsOf(event.type)],
+    );
+    if (listening.length === 0) return [];
+    const endpoints = listening.map(({ id }) => id);
     return this.database.as(scope, async (tx) => {
-      const listening = await tx.rows<{ id: string }>(
-        'select id from webhook_endpoint where events && $1::text[] and disabled_at is null and deleted_at is null',
-        [patternsOf(event.type)],
-      );
-      if (listening.length === 0) return [];
-      const endpoints = listening.map(({ id }) => id);
       await insert(tx, scope, event, endpoints);
       return tx.rows<{ id: string; waiting: number }>(
         `select d.id, (select count(*)::int from (select from webhook_delivery o
