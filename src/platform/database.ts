@@ -175,7 +175,7 @@ export class Database {
     work: (tx: Transaction, rows: R[]) => Promise<T>,
   ): Promise<T> {
     const first = `begin isolation level repeatable read, read only; ${actAs('lectern_app', scope.tenantId)}`;
-    return inLane(async () => {
+    const asking = async () => {
       const { runner, client } = await this.connect();
       const giveBack = (statement: string) =>
         client
@@ -193,7 +193,8 @@ export class Database {
         await giveBack('rollback');
         throw error;
       }
-    });
+    };
+    return inLane(asking, true);
   }
 
   /** Lends a connection, and takes back what was begun on it and did not end. */

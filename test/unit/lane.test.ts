@@ -11,10 +11,10 @@ let ends: string[];
 beforeEach(() => void (ends = []));
 
 function open(kind: Kind) {
-  let end = (): void => undefined;
+  let end: (() => void) | undefined;
   const until = new Promise<void>((resolve) => (end = resolve));
   const ended = kinds[kind](() => inLane(() => until.then(() => void ends.push(kind))));
-  return { end, ended };
+  return { end: () => end?.(), ended };
 }
 
 const run = (kind: Kind) => kinds[kind](() => inLane(async () => void ends.push(kind)));
@@ -49,6 +49,15 @@ describe('a transaction', () => {
     expect(ends).toEqual([later]);
     running.end();
     await running.ended;
+  });
+
+  it('of kind "usual" lets a moment pass after a question, one of kind "soon" does not', async () => {
+    await inLane(async () => undefined, true);
+    const later = run('usual');
+    await run('soon');
+    expect(ends).toEqual(['soon']);
+    await later;
+    expect(ends).toEqual(['soon', 'usual']);
   });
 
   it('goes on after a while, however long others are running', async () => {
