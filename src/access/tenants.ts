@@ -42,7 +42,7 @@ export class Tenants {
   /** The tenant that the admin key names by id, or `default` when it names none. */
   async find(id: string | null): Promise<string | null> {
     const sql = id === null ? `select id from tenant where name = $1` : 'select id from tenant where id = $1';
-    const found = await this.database.asSystem((tx) => tx.row<{ id: string }>(sql, [id ?? 'default']));
+    const [found] = await this.database.onceAsSystem<{ id: string }>(sql, [id ?? 'default']);
     return found?.id ?? null;
   }
 

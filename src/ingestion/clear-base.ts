@@ -46,10 +46,9 @@ export class BaseClearing {
   }
 
   private async open(id: string): Promise<DeletedBase | null> {
-    const owner = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>('select tenant_id from knowledge_base where id = $1 and deleted_at is not null', [
-        id,
-      ]),
+    const [owner] = await this.database.onceAsSystem<{ tenant_id: string }>(
+      'select tenant_id from knowledge_base where id = $1 and deleted_at is not null',
+      [id],
     );
     if (!owner) return null;
     return this.database.as({ tenantId: owner.tenant_id }, (tx) =>

@@ -20,11 +20,9 @@ export class Purging {
   ) {}
 
   async purge(documentId: string): Promise<void> {
-    const owner = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>(
-        'select tenant_id from document where id = $1 and deleted_at is not null and purged_at is null',
-        [documentId],
-      ),
+    const [owner] = await this.database.onceAsSystem<{ tenant_id: string }>(
+      'select tenant_id from document where id = $1 and deleted_at is not null and purged_at is null',
+      [documentId],
     );
     if (!owner) return;
     const scope = { tenantId: owner.tenant_id };

@@ -157,14 +157,12 @@ export class ReindexJobs implements OnModuleDestroy {
    */
   private async standsBack(): Promise<boolean> {
     if (performance.now() - this.lastBuilt > patienceMs) return false;
-    const row = await this.database.asSystem((tx) =>
-      tx.row(
-        `select 1 from revision where status = 'queued' and lane = 'fast' and tries = 0
+    const [row] = await this.database.onceAsSystem(
+      `select 1 from revision where status = 'queued' and lane = 'fast' and tries = 0
            and created_at < now() - make_interval(secs => $1) limit 1`,
-        [momentMs / 1000],
-      ),
+      [momentMs / 1000],
     );
-    return row !== null;
+    return row !== undefined;
   }
 
   private async beat(reindex: HeldReindex, lost: AbortController): Promise<void> {

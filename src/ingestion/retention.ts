@@ -48,17 +48,15 @@ export class Retention {
   /** The bases with something to retire, to free, to drop or to forget. */
   due(): Promise<{ knowledgeBaseId: string; tenantId: string }[]> {
     const { retainVersions, retainHours } = this.config.knowledge;
-    return this.database.asSystem((tx) =>
-      tx.rows(
-        `select x.id as "knowledgeBaseId", x.tenant_id as "tenantId" from (
+    return this.database.onceAsSystem(
+      `select x.id as "knowledgeBaseId", x.tenant_id as "tenantId" from (
            select k.knowledge_base_id as id, k.tenant_id from (${kept('')}) k where ${old('k', { versions: '$1', hours: '$2' })}
            union select v.knowledge_base_id, v.tenant_id from version v where v.status = 'retired' and v.freed_at is null
              and not ${rowsKept('v', 'v.knowledge_base_id')}
            union select r.knowledge_base_id, r.tenant_id from revision r where ${unanswered('$2')}
            union select i.knowledge_base_id, i.tenant_id from knowledge_index i join knowledge_base b on b.id = i.knowledge_base_id where ${unused}
          ) x join knowledge_base b on b.id = x.id and b.deleted_at is null limit 1000`,
-        [retainVersions, retainHours],
-      ),
+      [retainVersions, retainHours],
     );
   }
 

@@ -68,14 +68,12 @@ export class SlowLane implements OnModuleDestroy {
 
   /** Tenants take turns: each one's oldest stands before anybody's second. */
   private async next(tried: readonly string[]): Promise<string | null> {
-    const row = await this.database.asSystem((tx) =>
-      tx.row<{ id: string }>(
-        `select id from revision
+    const [row] = await this.database.onceAsSystem<{ id: string }>(
+      `select id from revision
          where lane = 'slow' and status in ('queued', 'parsing', 'chunking', 'embedding') and lease_expires_at < now()
            and id <> all($1::uuid[])
          order by row_number() over (partition by tenant_id order by id), id limit 1`,
-        [tried],
-      ),
+      [tried],
     );
     return row?.id ?? null;
   }

@@ -60,13 +60,11 @@ export class UploadLimits {
   }
 
   private async count(whose: string, most: number): Promise<Count> {
-    const row = await this.database.asSystem((tx) =>
-      tx.row<{ waiting: number }>(
-        `select count(*)::int as waiting from (
+    const [row] = await this.database.onceAsSystem<{ waiting: number }>(
+      `select count(*)::int as waiting from (
            select from revision where status in ('queued', 'parsing', 'chunking', 'embedding')
              ${whose === everyone ? '' : 'and tenant_id = $2'} limit $1) as unfinished`,
-        whose === everyone ? [most] : [most, whose],
-      ),
+      whose === everyone ? [most] : [most, whose],
     );
     const count = { waiting: row?.waiting ?? 0, countedAt: performance.now() };
     if (this.counts.size > 10_000) this.counts.clear();

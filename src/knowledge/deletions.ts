@@ -85,24 +85,20 @@ export class Deletions {
 
   /** Documents of which this part is still there: oldest first. */
   waiting(part: DeletionPart, limit = 1000): Promise<{ documentId: string; tenantId: string }[]> {
-    return this.database.asSystem((tx) =>
-      tx.rows(
-        `select document_id as "documentId", tenant_id as "tenantId" from deletion
+    return this.database.onceAsSystem(
+      `select document_id as "documentId", tenant_id as "tenantId" from deletion
          where completed_at is null and $1 = any(pending) order by requested_at limit $2`,
-        [part, limit],
-      ),
+      [part, limit],
     );
   }
 
   /** Whose it is; null when there is no such deletion, or nothing of this part is left. */
   async scope(documentId: string, part: DeletionPart): Promise<TenantScope | null> {
-    const row = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>('select tenant_id from deletion where document_id = $1 and $2 = any(pending)', [
-        documentId,
-        part,
-      ]),
+    const [row] = await this.database.onceAsSystem<{ tenant_id: string }>(
+      'select tenant_id from deletion where document_id = $1 and $2 = any(pending)',
+      [documentId, part],
     );
-    return row && { tenantId: row.tenant_id };
+    return row ? { tenantId: row.tenant_id } : null;
   }
 }
 

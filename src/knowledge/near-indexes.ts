@@ -43,13 +43,11 @@ export class NearIndexes {
   async due(only: number | null = null): Promise<number[]> {
     const { least } = this;
     if (least === null) return [];
-    const rows = await this.database.asSystem((tx) =>
-      tx.rows<{ id: number; dimensions: number; vectors: string }>(
-        `select i.id, i.dimensions, sum(s.chunks) as vectors from knowledge_index i join segment s on s.index_id = i.id
+    const rows = await this.database.onceAsSystem<{ id: number; dimensions: number; vectors: string }>(
+      `select i.id, i.dimensions, sum(s.chunks) as vectors from knowledge_index i join segment s on s.index_id = i.id
          where (i.id = $3::int or ($3::int is null and not i.building)) and i.near_since is null and i.dimensions <= $1
            and i.embedding_model <> $2 group by i.id, i.dimensions`,
-        [mostDimensions, LexicalEmbeddings.model, only],
-      ),
+      [mostDimensions, LexicalEmbeddings.model, only],
     );
     return rows.filter(({ dimensions, vectors }) => Number(vectors) > nearFrom(least, dimensions)).map(({ id }) => id);
   }

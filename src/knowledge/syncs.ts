@@ -125,10 +125,9 @@ export class Syncs {
   async expire(): Promise<void> {
     const forgotten = `s.status = 'open' and greatest(s.created_at,
       (select max(n.created_at) from sync_document n where n.sync_id = s.id)) < now() - make_interval(hours => $1)`;
-    const rows = await this.database.asSystem((tx) =>
-      tx.rows<{ id: string; tenant_id: string }>(`select s.id, s.tenant_id from sync s where ${forgotten} limit 100`, [
-        this.config.knowledge.syncHours,
-      ]),
+    const rows = await this.database.onceAsSystem<{ id: string; tenant_id: string }>(
+      `select s.id, s.tenant_id from sync s where ${forgotten} limit 100`,
+      [this.config.knowledge.syncHours],
     );
     for (const { id, tenant_id: tenantId } of rows) {
       await this.database.as({ tenantId }, async (tx) => {

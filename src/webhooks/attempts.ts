@@ -60,10 +60,9 @@ export class Attempts {
    * @returns null when it is not due, done, somebody else's, or its endpoint is gone or busy
    */
   async claim(deliveryId: string): Promise<Attempt | null> {
-    const owner = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>(`select tenant_id from webhook_delivery where id = $1 and status = 'pending'`, [
-        deliveryId,
-      ]),
+    const [owner] = await this.database.onceAsSystem<{ tenant_id: string }>(
+      `select tenant_id from webhook_delivery where id = $1 and status = 'pending'`,
+      [deliveryId],
     );
     if (!owner) return null;
     const scope = { tenantId: owner.tenant_id };

@@ -61,8 +61,9 @@ export class InboxJobs {
   }
 
   private async open(id: string): Promise<Unhandled | null> {
-    const owner = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string }>(`select tenant_id from cms_event where id = $1 and status = 'received'`, [id]),
+    const [owner] = await this.database.onceAsSystem<{ tenant_id: string }>(
+      `select tenant_id from cms_event where id = $1 and status = 'received'`,
+      [id],
     );
     if (!owner) return null;
     const tenantId = owner.tenant_id;

@@ -81,13 +81,11 @@ export class Sources {
   async ofHook(shownId: string): Promise<HookSource | null> {
     const id = /^cms_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(shownId)?.[1];
     if (id === undefined) return null;
-    const row = await this.database.asSystem((tx) =>
-      tx.row<{ tenant_id: string; secret: Buffer }>(
-        'select tenant_id, secret from cms_source where id = $1 and deleted_at is null',
-        [id],
-      ),
+    const [row] = await this.database.onceAsSystem<{ tenant_id: string; secret: Buffer }>(
+      'select tenant_id, secret from cms_source where id = $1 and deleted_at is null',
+      [id],
     );
-    return row && { id, tenantId: row.tenant_id, secret: this.secrets.open(row.secret) };
+    return row ? { id, tenantId: row.tenant_id, secret: this.secrets.open(row.secret) } : null;
   }
 
   private show(row: SourceRow) {
