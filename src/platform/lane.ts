@@ -22,8 +22,9 @@ const standingBack = new Set<() => void>();
  * Runs work that nobody waits for at a screen: jobs, sweeps, the relay. Its transactions use connections of their own, and
  * on the embedded engine they wait behind people's. Marked once, where jobs and sweeps begin, since the same functions
  * (submitting a document, announcing a delivery) serve requests too. It says how urgent work is, never who is asking.
+ * Within what is {@link soon} done, it stays so.
  */
-export const inBackground = <T>(work: () => T): T => background.run('usual', work);
+export const inBackground = <T>(work: () => T): T => background.run(background.getStore() ?? 'usual', work);
 
 /** Runs background work that is soon done, and that somebody may be waiting for: other background work stands back for it. */
 export const soon = <T>(work: () => T): T => background.run('soon', work);
@@ -49,7 +50,10 @@ export async function inLane<T>(transaction: () => Promise<T>, asks = false): Pr
   }
 }
 
-/** Lets what is more pressing go first: returns when nothing of it is asking the database, or after 100 ms. The usual kind lets 40 ms pass after a question, too. */
+/**
+ * Lets what is more pressing go first: returns when nothing of it is asking the database, or after 100 ms. What is not even
+ * {@link soon} done lets 40 ms pass after a question, too.
+ */
 export async function giveWay(): Promise<void> {
   const pressing = background.getStore();
   await nextTurn();

@@ -60,6 +60,14 @@ describe('a transaction', () => {
     expect(ends).toEqual(['soon', 'usual']);
   });
 
+  it('of what is soon done is so too where that calls itself background work', async () => {
+    await inLane(async () => undefined, true);
+    const later = run('usual');
+    await soon(() => run('usual'));
+    expect(ends).toEqual(['usual']);
+    await later;
+  });
+
   it('goes on after a while, however long others are running', async () => {
     const running = open('people');
     await run('usual');

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { BullRegistrar } from '@nestjs/bullmq';
 import { Inject, Injectable, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
 import { CONFIG, type Config } from '../../config.js';
-import { inBackground } from '../lane.js';
+import { inBackground, soon } from '../lane.js';
 import { LOGGER, type Logger } from '../logger.js';
 import { POOL, type Pool } from '../pool.js';
 import { type Chore, Handlers } from './handlers.js';
@@ -62,14 +62,15 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   /**
-   * Runs every sweep and every job, delayed ones at once, until nothing is left.
+   * Runs every sweep and every job, delayed ones at once, until nothing is left: its caller waits for that.
    * @throws Error after `rounds` rounds: something keeps making work for itself
    */
   async drain(rounds = 200): Promise<void> {
     const woken = this.handlers.sweeps.filter(({ channel }) => channel !== null);
     const timed = this.handlers.sweeps.filter(({ channel }) => channel === null);
     // What only a clock calls comes when the rest is done, once: a round of all of them is twenty transactions.
-    for (let round = 0; round < rounds; round++) if (!(await this.pass(woken)) && !(await this.pass(timed))) return;
+    for (let round = 0; round < rounds; round++)
+      if (!(await soon(() => this.pass(woken))) && !(await soon(() => this.pass(timed)))) return;
     throw new Error(`the queue was not empty after ${rounds} rounds`);
   }
 
