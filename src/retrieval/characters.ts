@@ -124,13 +124,8 @@ export function wordHashes(text: string): number[] {
   const units = text.normalize('NFKC').toLowerCase();
   const hashes: number[] = [];
   forEachRun(units, (start, end, kind) => {
-    let hash = 0x811c9dc5;
-    for (let place = start; place < end; place++) {
-      hash = Math.imul(hash ^ units.charCodeAt(place), 0x01000193);
-      if (kind === word && place < end - 1) continue;
-      hashes.push(hash);
-      hash = 0x811c9dc5;
-    }
+    const length = kind === word ? end - start : 1;
+    for (let from = start; from < end; from += length) hashes.push(hashOf(units, from, from + length));
   });
   return hashes;
 }
@@ -151,19 +146,24 @@ function gramsOfWord(units: string, start: number, end: number, visit: (gram: nu
   const at = (place: number) => (place < start || place >= end ? space : units.charCodeAt(place));
   const last = Math.max(start - 1, end + 1 - gramSize);
   for (let from = start - 1; from <= last; from++) {
-    let hash = 0x811c9dc5;
+    let hash = fnvBasis;
     const to = Math.min(from + gramSize, end + 1);
-    for (let place = from; place < to; place++) hash = Math.imul(hash ^ at(place), 0x01000193);
+    for (let place = from; place < to; place++) hash = Math.imul(hash ^ at(place), fnvPrime);
     visit(hash >>> 0);
   }
 }
 
 function gramsOfRun(units: string, start: number, end: number, visit: (gram: number) => void): void {
   const last = Math.max(start, end - unspacedGramSize);
-  for (let from = start; from <= last; from++) {
-    let hash = 0x811c9dc5;
-    for (let place = from; place < Math.min(from + unspacedGramSize, end); place++)
-      hash = Math.imul(hash ^ units.charCodeAt(place), 0x01000193);
-    visit(hash >>> 0);
-  }
+  for (let from = start; from <= last; from++) visit(hashOf(units, from, Math.min(from + unspacedGramSize, end)));
+}
+
+const fnvBasis = 0x811c9dc5;
+const fnvPrime = 0x01000193;
+
+/** FNV-1a of these code units, 32 bits. */
+function hashOf(units: string, from: number, to: number): number {
+  let hash = fnvBasis;
+  for (let place = from; place < to; place++) hash = Math.imul(hash ^ units.charCodeAt(place), fnvPrime);
+  return hash >>> 0;
 }
