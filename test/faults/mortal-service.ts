@@ -108,14 +108,21 @@ export async function makeMortal(settings: Record<string, string> = {}) {
 
   async function request(method: string, path: string, { body, form }: { body?: unknown; form?: FormData } = {}) {
     const key = (await readFile(join(dataDir, 'first-api-key'), 'utf8')).trim();
-    const answer = await fetch(`${url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${key}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
-    });
+    const ask = () =>
+      fetch(`${url}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+      });
+    let answer = await ask();
+    // A reader who is told that too much is going on comes back, as he is asked to.
+    for (let turns = method === 'GET' ? 30 : 0; turns > 0 && answer.status === 503; turns--) {
+      await pause(Number(answer.headers.get('retry-after')) * 1000);
+      answer = await ask();
+    }
     const text = await answer.text();
     return { status: answer.status, body: (text === '' ? null : JSON.parse(text)) as Json };
   }

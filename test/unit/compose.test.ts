@@ -15,7 +15,7 @@ interface Container {
 // Compose reads `<<` as YAML 1.1 does.
 const file = load(readFileSync(new URL('../../docker-compose.yml', import.meta.url), 'utf8'), {
   schema: CORE_SCHEMA.withTags(mergeTag),
-}) as { services: Record<string, Container> };
+}) as { services: Record<string, Container>; configs: { haproxy: { content: string } } };
 const services = Object.values(file.services);
 const ours = services.filter(({ image }) => image === 'lectern');
 
@@ -65,6 +65,15 @@ describe('docker-compose.yml', () => {
       expect(Object.keys(environment).filter((name) => !known.has(name))).toEqual([]);
       expect(readConfig(byDefault(environment))).toMatchObject({ port: 3000, s3: { bucket: 'lectern' } });
     }
+  });
+
+  it('sends requests to every API process, as long as it is ready', () => {
+    const proxy = file.configs.haproxy.content;
+    const names = Object.keys(file.services).filter((name) => file.services[name]?.environment?.['ROLE'] === 'api');
+    expect([...proxy.matchAll(/^ *server (\S+) (\S+)$/gm)].map(([, name, address]) => [name, address])).toEqual(
+      names.map((name) => [name, `${name}:3000`]),
+    );
+    expect(proxy).toMatch(/option httpchk GET \/health\/ready\n/);
   });
 
   it('builds one image, and fetches no other without a version', () => {
