@@ -13,6 +13,55 @@ const migrations = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
 const files = async () => (await readdir(migrations)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
 
+/** What a schema is made of, a line for each part, the rights of roles among them. */
+const parts = `
+  select format('%s %s %s %s', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull) as part
+  from pg_attribute join pg_class c on c.oid = attrelid
+  where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and attnum > 0 and not attisdropped
+  union all select format('%s default %s', adrelid::regclass, pg_get_expr(adbin, adrelid))
+  from pg_attrdef join pg_class c on c.oid = adrelid where relnamespace = 'public'::regnamespace
+  union all select indexdef from pg_indexes where schemaname = 'public'
+  union all select format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+  from pg_constraint where connamespace = 'public'::regnamespace
+  union all select format('%s %s %s %s', tablename, policyname, qual, with_check) from pg_policies where schemaname = 'public'
+  union all select tgrelid::regclass || pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
+  union all select format('%s %s %s %s', relname, relacl, relrowsecurity, relforcerowsecurity)
+  from pg_class where relnamespace = 'public'::regnamespace
+  union all select pg_get_functiondef(p.oid)
+  from pg_proc p where pronamespace = 'public'::regnamespace
+    and not exists (select from pg_depend where objid = p.oid and deptype = 'e') and prokind <> 'a'
+  order by 1`;
+
+it.skipIf(!process.env['DATABASE_URL'])(
+  'every migration can be taken back, the last first, and made again',
+  async () => {
+    const scratch = (await scratchDatabase())!;
+    const database = new Client({ connectionString: scratch.url });
+    await database.connect();
+    try {
+      const schema = async () => (await database.query<{ part: string }>(parts)).rows.map(({ part }) => part);
+      const run = async (file: string) => void (await database.query(await readFile(join(migrations, file), 'utf8')));
+      const names = await files();
+      const before = new Map<string, string[]>();
+      for (const name of names) {
+        before.set(name, await schema());
+        await run(name);
+      }
+      const whole = await schema();
+      expect(whole.length).toBeGreaterThan(500);
+      for (const name of names.toReversed()) {
+        await run(name.replace(/sql$/, 'down.sql'));
+        expect(await schema(), `after ${name} was taken back`).toEqual(before.get(name));
+      }
+      for (const name of names) await run(name);
+      expect(await schema()).toEqual(whole);
+    } finally {
+      await database.end();
+      await scratch.drop();
+    }
+  },
+);
+
 // The embedded database has one owner: there is nobody to start at the same time.
 describe.skipIf(!process.env['DATABASE_URL'])('five processes that start at once', () => {
   let scratch: Scratch;
