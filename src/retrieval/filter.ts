@@ -1,4 +1,5 @@
 import { invalidField } from '../errors.js';
+import { asUtc } from '../platform/times.js';
 
 const comparisons = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;
 const operators = ['eq', 'ne', 'in', 'exists', ...Object.keys(comparisons)];
@@ -59,9 +60,9 @@ function onColumn(field: string, operator: string, value: unknown, bind: Bind): 
   if (operator === 'exists') return `(${column.sql} is not null) = ${bind(flag(value))}::boolean`;
   const typed = (one: unknown) => {
     if (typeof one !== 'string') throw bad(`"${field}" is compared with text`);
-    if (column.type === 'timestamptz' && Number.isNaN(Date.parse(one)))
-      throw bad(`"${field}" is compared with an ISO 8601 time`);
-    return column.type === 'timestamptz' ? new Date(one).toISOString() : one;
+    const compared = column.type === 'timestamptz' ? asUtc(one) : one;
+    if (compared === null) throw bad(`"${field}" is compared with an ISO 8601 time`);
+    return compared;
   };
   if (operator === 'in') return `${column.sql} = any(${bind(list(value).map(typed))}::${column.type}[])`;
   const compared = `${bind(typed(value))}::${column.type}`;

@@ -100,6 +100,15 @@ describe('a file that cannot be read', () => {
     expect(await library.get(served.id)).toMatchObject({ status: 'ready', ...newer });
   });
 
+  it('may bring a time in any form that is one, and never stands in the way of its base', async () => {
+    const served = await library.publish({ externalId: 'timed', content: 'There are 27 days of leave.' });
+    const sourceUpdatedAt = '2026-03-01T10:30:00+16:00';
+    await library.upload({ externalId: 'timed', content: 'There are 30 days of leave.', sourceUpdatedAt });
+    await service.settle();
+    const shown = { status: 'ready', sourceUpdatedAt: '2026-02-28T18:30:00.000Z', revision: { number: 2 } };
+    expect(await library.get(served.id)).toMatchObject(shown);
+  });
+
   it('does not outlive a change that was made while it was on its way', async () => {
     const served = await library.publish({
       externalId: 'patched',

@@ -131,6 +131,12 @@ describe('a body', () => {
       [documents, { content: 'x', metadata: { a: '\ud800' } }],
       [documents, { content: 'x', sourceUpdatedAt: '2026-W10' }],
       [documents, { content: 'x', sourceUpdatedAt: '2026' }],
+      // What JavaScript or PostgreSQL cannot read, although ISO 8601 knows it.
+      [documents, { content: 'x', sourceUpdatedAt: '2026-03-01T10Z' }],
+      [documents, { content: 'x', sourceUpdatedAt: '2026-03-01T10:30:15,123Z' }],
+      [documents, { content: 'x', sourceUpdatedAt: '0000-01-01T00:00:00Z' }],
+      [documents, { content: 'x', sourceUpdatedAt: 'March 7' }],
+      [documents, { content: 'x', sourceUpdatedAt: null }],
     ];
     for (const [path, body] of bodies) {
       expect((await service.call('POST', path, { body })).status, JSON.stringify(body)).toBe(400);

@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
+import { Transform, Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayMinSize,
@@ -8,9 +8,9 @@ import {
   IsBoolean,
   IsIn,
   IsInt,
-  IsISO8601,
   IsNumber,
   IsObject,
+  isISO8601,
   IsString,
   Matches,
   Max,
@@ -20,6 +20,7 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
+import { asUtc } from '../times.js';
 
 interface FieldOptions {
   optional?: boolean;
@@ -86,15 +87,17 @@ export function BooleanField(options: FieldOptions & { default?: boolean } = {})
   return field(options, { type: Boolean, ...withDefault(options) }, IsBoolean());
 }
 
-// ISO 8601 also knows weeks and bare years, which JavaScript cannot read as a time.
-const calendarDay = /^\d{4}-\d{2}-\d{2}/;
+// ISO 8601 also knows weeks and bare years, and forms that JavaScript or PostgreSQL cannot read.
+const isTime = (value: unknown): boolean =>
+  isISO8601(value, { strict: true, strictSeparator: true }) && /^\d{4}-\d{2}-\d{2}/.test(String(value));
 
+/** A moment. What is kept of it is {@link asUtc}, so that nobody stumbles over how it was written later on. */
 export function TimeField(options: FieldOptions = {}): PropertyDecorator {
   return field(
     options,
     { type: String, format: 'date-time' },
-    IsISO8601({ strict: true, strictSeparator: true }),
-    Matches(calendarDay),
+    Transform(({ value }: { value: unknown }) => (value === undefined ? value : (isTime(value) && asUtc(value)) || '')),
+    MinLength(1, { message: '$property must be a date and time in ISO 8601, such as 2026-03-01T10:30:00Z' }),
   );
 }
 

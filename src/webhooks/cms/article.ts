@@ -11,6 +11,7 @@ import {
 } from 'class-validator';
 import { PermanentFailure } from '../../errors.js';
 import { wellFormed } from '../../platform/text.js';
+import { asUtc } from '../../platform/times.js';
 
 export const actions = ['published', 'updated', 'unpublished', 'deleted'] as const;
 
@@ -101,12 +102,4 @@ function parseObject(body: Buffer): Record<string, unknown> {
   }
   if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
   throw new PermanentFailure('unreadable_event', 'The body of the event is not a JSON object.');
-}
-
-/** @returns null for the kinds of ISO 8601 that are no moment, such as a week */
-function asUtc(text: unknown): string | null {
-  if (typeof text !== 'string') return null;
-  const zoned = /T.*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$/i.test(text) || !text.includes('T') ? text : `${text}Z`;
-  const time = new Date(zoned);
-  return Number.isNaN(time.getTime()) ? null : time.toISOString();
 }
