@@ -263,9 +263,12 @@ async function settle(
     [published(changes)],
   );
   await tx.run(
-    `update revision r set status = 'superseded' from revision n
-     where n.id = any($1::uuid[]) and r.document_id = n.document_id and r.number < n.number and r.status in ('ready', 'staged')`,
-    [published(changes)],
+    `with superseded as (
+       update revision r set status = 'superseded' from revision n
+       where n.id = any($2::uuid[]) and r.document_id = n.document_id and r.number < n.number and r.status in ('ready', 'staged')
+       returning r.id)
+     delete from pending_change where knowledge_base_id = $1 and revision_id in (select id from superseded)`,
+    [id, published(changes)],
   );
   for (const row of ready)
     if (Object.keys(row.details).length > 0) await writeDetails(tx, row.document_id, row.details);

@@ -198,7 +198,7 @@ export class Revisions {
 
   /** It can never succeed as it is: told once, with the reason. What answered before goes on answering. */
   async fail(revision: LeasedRevision, failure: PermanentFailure): Promise<void> {
-    await this.database.as(revision, (tx) => this.end(tx, revision, failure));
+    await this.database.as(revision, (tx) => this.end(tx, revision, failure, 'lease_token = $5', [revision.lease]));
   }
 
   /**
@@ -290,11 +290,18 @@ export class Revisions {
     return superseded > 0;
   }
 
-  private async end(tx: Transaction, revision: LeasedRevision, failure: PermanentFailure): Promise<void> {
+  /** @param lease as SQL: what must hold of it, where the caller has not looked in this transaction */
+  private async end(
+    tx: Transaction,
+    revision: LeasedRevision,
+    failure: PermanentFailure,
+    lease = 'true',
+    parameters: unknown[] = [],
+  ): Promise<void> {
     const failed = await tx.run(
       `update revision set status = 'failed', lease_token = null, error_code = $2, error_message = $3, error_retryable = $4
-       where id = $1 and status in ('queued', 'parsing', 'chunking', 'embedding') and (lease_token is null or lease_token = $5 or lease_expires_at < now())`,
-      [revision.id, failure.code, wellFormed(failure.message).slice(0, 1000), failure.retryable, revision.lease],
+       where id = $1 and status in ('queued', 'parsing', 'chunking', 'embedding') and ${lease}`,
+      [revision.id, failure.code, wellFormed(failure.message).slice(0, 1000), failure.retryable, ...parameters],
     );
     if (failed > 0)
       await record(

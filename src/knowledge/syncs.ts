@@ -247,6 +247,7 @@ export async function completeSync(
   version: number | null,
 ): Promise<void> {
   await sayHeld(tx, id);
+  await publishLate(tx, scope, id);
   await tx.run('update revision set sync_id = null where sync_id = $1', [id]);
   const row = await tx.row<Pick<SyncRow, 'knowledge_base_id' | 'outcome'> & { request_id: string | null }>(
     `update sync set status = 'completed', version = $2, ended_at = now() where id = $1 and status in ('committing', 'blocked')
@@ -284,6 +285,21 @@ export async function blockSync(tx: Transaction, scope: TenantScope, id: string,
       reason: 'blocked',
     },
   });
+}
+
+/** What failed, and was read after all when its version was made already, goes into the next one. */
+async function publishLate(tx: Transaction, scope: TenantScope, syncId: string): Promise<void> {
+  const [late] = await tx.rows<{ base: string }>(
+    `insert into pending_change (tenant_id, knowledge_base_id, document_id, kind, revision_id)
+     select r.tenant_id, d.knowledge_base_id, d.id, 'publish', r.id from revision r join document d on d.id = r.document_id
+     where r.sync_id = $1 and r.status = 'staged' and d.deleted_at is null and not exists
+       (select from revision n where n.document_id = d.id and n.number > r.number and n.status not in ('failed', 'superseded')
+          and (n.sync_id is null or n.sync_id = r.sync_id))
+     on conflict (knowledge_base_id, document_id) do update set revision_id = excluded.revision_id, created_at = now()
+       where pending_change.kind = 'publish' returning knowledge_base_id as base`,
+    [syncId],
+  );
+  if (late) await record(tx, scope, { type: 'revision.staged', requestId: null, data: { knowledgeBaseId: late.base } });
 }
 
 /** What was said of documents whose bytes were served already. */
