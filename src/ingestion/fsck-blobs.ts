@@ -91,6 +91,7 @@ async function stray(
     .map((hash) => ({
       kind: 'blob_stray',
       where: hash,
-      mend: () => claims.remove(scope, hash, async (tx) => (await neededOf(tx, [hash])).has(hash)),
+      mend: async () =>
+        (await claims.remove(scope, hash, async (tx) => (await neededOf(tx, [hash])).has(hash))) === 'gone',
     }));
 }

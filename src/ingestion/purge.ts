@@ -28,8 +28,11 @@ export class Purging {
     const scope = { tenantId: owner.tenant_id };
     // Bytes first: were the rows gone when the process dies, nothing would know of the bytes any more.
     let blobs = 0;
-    for (const hash of await this.contents(scope, documentId))
-      if (await this.claims.remove(scope, hash, async (tx) => (await neededOf(tx, [hash])).has(hash))) blobs += 1;
+    for (const hash of await this.contents(scope, documentId)) {
+      const removed = await this.claims.remove(scope, hash, async (tx) => (await neededOf(tx, [hash])).has(hash));
+      if (removed === 'busy') return; // the sweep comes back to it
+      if (removed === 'gone') blobs += 1;
+    }
     await this.database.as(scope, async (tx) => {
       await uncount(tx, documentId);
       const removed = { blobs, ...(await deleteRows(tx, documentId)) };

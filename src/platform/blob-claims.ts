@@ -4,7 +4,7 @@ import { ApiError } from '../errors.js';
 import { BlobStore } from './blobs.js';
 import { Database, type TenantScope, type Transaction } from './database.js';
 import { newId } from './ids.js';
-import { Sweep } from './jobs/handlers.js';
+import { Frees, Sweep } from './jobs/handlers.js';
 import type { StagedBlob } from './staging.js';
 
 type Kind = 'keep' | 'remove';
@@ -52,19 +52,31 @@ export class BlobClaims {
   }
 
   /**
-   * Removes bytes, unless `needed` says that they are, or somebody is storing them: then the sweep asks again.
-   * @returns whether they are gone
+   * Removes bytes, unless `needed` says that they are. A removal that failed keeps its claim, since the store may yet come
+   * to it.
+   * @returns `busy` while somebody is storing or removing them: ask again later
    */
-  async remove(scope: TenantScope, hash: string, needed: (tx: Transaction) => Promise<boolean>): Promise<boolean> {
+  async remove(
+    scope: TenantScope,
+    hash: string,
+    needed: (tx: Transaction) => Promise<boolean>,
+  ): Promise<'gone' | 'needed' | 'busy'> {
     const claim = await this.database.as(scope, async (tx) => {
       await lockContent(tx, scope, hash);
-      if ((await claimed(tx, hash)).length > 0 || (await needed(tx))) return null;
-      return insert(tx, scope, hash, 'remove');
+      if ((await claimed(tx, hash)).length > 0) return 'busy';
+      if (await needed(tx)) return 'needed';
+      return { id: await insert(tx, scope, hash, 'remove') };
     });
-    if (claim === null) return false;
+    if (typeof claim === 'string') return claim;
     await this.blobs.remove(scope.tenantId, hash);
-    await this.database.as(scope, (tx) => release(tx, claim));
-    return true;
+    await this.database.as(scope, (tx) => release(tx, claim.id));
+    return 'gone';
+  }
+
+  /** Of a process that ended in the middle. */
+  @Frees()
+  async freeAll(): Promise<void> {
+    await this.database.onceAsSystem('delete from blob_claim');
   }
 
   /** Claims whose process died. They hold nobody up any more; this only clears them away. */

@@ -71,7 +71,7 @@ describe('bytes that are removed and stored at the same time', () => {
     );
     await asked.opened;
     open();
-    expect(await Promise.all([removal, kept])).toEqual([true, 'rows made']);
+    expect(await Promise.all([removal, kept])).toEqual(['gone', 'rows made']);
     expect(await read(staged.hash)).toBe('removed first');
   });
 

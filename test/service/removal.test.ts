@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Purging } from '../../src/ingestion/purge.js';
+import { BlobClaims } from '../../src/platform/blob-claims.js';
 import { BlobStore } from '../../src/platform/blobs.js';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
@@ -78,6 +80,27 @@ describe('a deleted document', () => {
       grants: 0,
     });
     expect(await blobs()).toBe(before);
+  });
+
+  it('is not cleared away before its bytes are, whose removal broke off', async () => {
+    const { id } = await library.publish(leave(27));
+    const [before, bare] = [await blobs(), id.slice('doc_'.length)];
+    await library.call('DELETE', `/documents/${id}`);
+    // As a store leaves it that failed, or a process that died.
+    await service.database().asOwner((tx) =>
+      tx.run(
+        `insert into blob_claim (id, tenant_id, content_hash, kind, expires_at)
+         select gen_random_uuid(), tenant_id, content_hash, 'remove', now() + interval '1 hour' from revision where document_id = $1`,
+        [bare],
+      ),
+    );
+    const receipt = async () => (await library.call('GET', `/deletions/${id}`)).body;
+    await service.part(Purging).purge(bare);
+    expect([(await receipt()).status, await blobs()]).toEqual(['pending', before]);
+    await service.part(BlobClaims).freeAll();
+    await service.settle();
+    expect(await receipt()).toMatchObject({ status: 'completed', removed: { blobs: 1 } });
+    expect(await blobs()).toBe(before - 1);
   });
 
   it('keeps the bytes that another document still has', async () => {
