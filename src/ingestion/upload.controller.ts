@@ -101,13 +101,16 @@ export class UploadController {
   }
 
   private async accept(principal: Principal, kb: string, staged: StagedBlob, wish: Submission, reply: FastifyReply) {
-    const { document, unchanged, queued } = await this.claims.keep(principal, staged, async (tx) =>
-      submit(tx, principal, await openBase(tx, principal, kb), wish),
-    );
+    const { status, shown } = await this.claims.keep(principal, staged, async (tx) => {
+      const { document, unchanged, queued } = await submit(tx, principal, await openBase(tx, principal, kb), wish);
+      const answer = { status: queued ? 202 : 200, shown: { ...showDocument(document), unchanged } };
+      await this.idempotency.keepWith(tx, answer.status, answer.shown);
+      return answer;
+    });
     await boundary('upload.committed');
-    if (queued) this.limits.queued(principal);
-    void reply.status(queued ? 202 : 200);
-    return { ...showDocument(document), unchanged };
+    if (status === 202) this.limits.queued(principal);
+    void reply.status(status);
+    return shown;
   }
 }
 

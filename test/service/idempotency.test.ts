@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, afterAll, describe, expect, it } from 'vitest';
+import { once as onNext } from '../faults/crossings.js';
 import { type Base, makeBase, makeDocument, makeKey, makeTenant, makeToken } from './callers.js';
 import { type Service, startService } from './harness.js';
 
@@ -48,6 +49,22 @@ describe('a POST with an Idempotency-Key', () => {
       .asOwner((tx) => tx.rows<{ body: Buffer }>('select body from idempotency_key where key = $1', [once]));
     expect(rows).toHaveLength(1);
     expect(Buffer.from(rows[0]?.body ?? []).includes(key)).toBe(false);
+  });
+
+  it('124: that broke off between its commit and its answer is answered when it is repeated, and has no second effect', async () => {
+    const ways = [
+      (key: string) => post(documents(base), key, { content: 'broken off' }),
+      (key: string) => upload(key, 'broken off'),
+    ];
+    for (const send of ways) {
+      const [before, key] = [await countOf(base), randomUUID()];
+      onNext('upload.committed', () => Promise.reject(new Error('broke off')));
+      expect((await send(key)).status).toBe(500);
+      const again = await send(key);
+      expect([again.status, replayed(again.headers), again.body.unchanged]).toEqual([202, 'true', false]);
+      expect((await service.call('GET', `${documents(base)}/${again.body.id}`)).status).toBe(200);
+      expect(await countOf(base)).toBe(before + 1);
+    }
   });
 
   it('and another body is a 422 and has no effect', async () => {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import {
   type CallHandler,
@@ -27,6 +28,14 @@ interface Stored {
   body: Buffer | null;
 }
 
+/** The key that the request at hand has claimed, and whether its reply is kept already. */
+interface Claim {
+  slot: string[];
+  kept: boolean;
+}
+
+const claimOfRequest = new AsyncLocalStorage<Claim>();
+
 /**
  * One effect for each `Idempotency-Key`, caller and route, for 24 hours. The key is claimed before the work and answered
  * from the stored reply afterwards; a request that failed gives its key back. Replies are sealed: some hold a secret
@@ -54,25 +63,41 @@ export class Idempotency {
     const fingerprint = createHash('sha256').update(content).digest();
     const stored = await this.claim(principal, slot, fingerprint);
     if (stored) return this.replay<T>(stored, fingerprint, reply);
-    const result = await work().catch(async (error: unknown) => {
-      await this.database.as(principal, (tx) => tx.run(`delete from idempotency_key where ${bySlot}`, slot));
+    const claim: Claim = { slot, kept: false };
+    const result = await claimOfRequest.run(claim, work).catch(async (error: unknown) => {
+      // One that is kept took effect, although whoever committed it did not hear so.
+      const sql = `delete from idempotency_key where ${bySlot} and status is null`;
+      await this.database.as(principal, (tx) => tx.run(sql, slot));
       throw error;
     });
-    await this.keep(principal, slot, reply.statusCode, result);
+    if (!claim.kept) await this.keep(principal, slot, reply.statusCode, result);
     return result;
+  }
+
+  /**
+   * In the transaction that makes the effect: its reply is kept if and only if that commits, also when the process dies
+   * before it is sent.
+   */
+  async keepWith(tx: Transaction, status: number, result: unknown): Promise<void> {
+    const claim = claimOfRequest.getStore();
+    if (!claim) return;
+    await this.fill(tx, claim.slot, status, result);
+    claim.kept = true;
   }
 
   /** The work is done: if its reply cannot be kept, the claim stays, so that a repetition does not do it again. */
   private async keep(scope: TenantScope, slot: string[], status: number, result: unknown): Promise<void> {
     try {
-      const body = this.secrets.seal(JSON.stringify(result ?? null));
-      const filled = [...slot, status, body, subjectOf(result)];
-      await this.database.as(scope, (tx) =>
-        tx.run(`update idempotency_key set status = $5, body = $6, subject = $7 where ${bySlot}`, filled),
-      );
+      await this.database.as(scope, (tx) => this.fill(tx, slot, status, result));
     } catch (error) {
       this.logger.error({ err: error, route: slot[2] }, 'a reply could not be kept for its Idempotency-Key');
     }
+  }
+
+  private async fill(tx: Transaction, slot: string[], status: number, result: unknown): Promise<void> {
+    const body = this.secrets.seal(JSON.stringify(result ?? null));
+    const sql = `update idempotency_key set status = $5, body = $6, subject = $7 where ${bySlot}`;
+    await tx.run(sql, [...slot, status, body, subjectOf(result)]);
   }
 
   /** Forgets keys after 24 hours, and claims of requests whose process died. */
