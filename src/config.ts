@@ -93,6 +93,17 @@ class Reader {
     });
   }
 
+  /** Numbers of ports with commas between. */
+  ports(name: string, otherwise: number[]): number[] {
+    const values = this.text(name)
+      ?.split(',')
+      .map((part) => part.trim());
+    if (values === undefined) return otherwise;
+    const wrong = values.find((value) => !/^[1-9]\d{0,4}$/.test(value) || Number(value) > 65_535);
+    if (wrong === undefined) return values.map(Number);
+    return this.refuse(name, `holds "${wrong}", which is not a port such as 443`, otherwise);
+  }
+
   /** The names in a value, at least one; none of them twice. */
   names(name: string, value: string): [string, ...string[]] {
     const [first, ...others] = value.split(',').map((part) => part.trim());
@@ -176,6 +187,7 @@ function parserSettings(reader: Reader) {
       depth: reader.integer('PARSER_MAX_DEPTH', 256, 8, 10_000),
       pages: reader.integer('PARSER_MAX_PAGES', 5000, 1, 1_000_000),
       cells: reader.integer('PARSER_MAX_CELLS', 2_000_000, 1, 1_000_000_000),
+      blocks: reader.integer('PARSER_MAX_BLOCKS', 250_000, 1, 10_000_000),
       textChars: reader.integer('PARSER_MAX_TEXT_MB', 20, 1, 256) * megabyte,
     },
   };
@@ -224,7 +236,10 @@ function read(reader: Reader) {
     redisUrl: reader.url('REDIS_URL', ['redis:', 'rediss:']) ?? null,
     redisPrefix: reader.text('REDIS_PREFIX') ?? 'lectern',
     s3: reader.s3(),
-    outboundAllow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
+    outbound: {
+      allow: reader.cidrs('OUTBOUND_ALLOW_CIDRS'),
+      ports: reader.ports('OUTBOUND_PORTS', [443, 8443]),
+    },
     embedding: embeddingSettings(reader),
     chat: reader.remoteModel(
       'CHAT',

@@ -1,10 +1,10 @@
-import { lookup } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import ipaddr from 'ipaddr.js';
 import { Agent, buildConnector, request } from 'undici';
 import { CONFIG, type Config } from '../config.js';
 import { ApiError } from '../errors.js';
+import { type Resolve, resolveWithin } from './names.js';
 
 export interface OutboundAnswer {
   status: number;
@@ -13,18 +13,10 @@ export interface OutboundAnswer {
   body: string;
 }
 
-/** @returns every address that a name has, none when it has none */
-export type Resolve = (name: string) => Promise<string[]>;
-
 const keptBytes = 4096;
 const globalUnicast = ipaddr.parseCIDR('2000::/3');
 const connectMs = 5000;
-
-const askSystem: Resolve = (name) =>
-  lookup(name, { all: true }).then(
-    (all) => all.map(({ address }) => address),
-    () => [],
-  );
+const httpsPort = 443;
 
 /**
  * The only way out to an address that a user chose. A name is resolved, every address it has is judged, and the one that
@@ -34,13 +26,15 @@ const askSystem: Resolve = (name) =>
 @Injectable()
 export class OutboundClient {
   private readonly allowed: [ipaddr.IPv4 | ipaddr.IPv6, number][];
+  private readonly ports: number[];
 
   constructor(
     @Inject(CONFIG) config: Config,
-    @Optional() private readonly resolveName: Resolve = askSystem,
+    @Optional() private readonly resolveName: Resolve = resolveWithin(),
     @Optional() private readonly totalMs: number = 15_000,
   ) {
-    this.allowed = config.outboundAllow.map((range) => ipaddr.parseCIDR(range));
+    this.allowed = config.outbound.allow.map((range) => ipaddr.parseCIDR(range));
+    this.ports = config.outbound.ports;
   }
 
   /** @throws ApiError url_not_allowed; the answer is the same for a refused, a closed and an unknown address */
@@ -50,9 +44,9 @@ export class OutboundClient {
 
   /** @throws ApiError url_not_allowed, or the network's error */
   async post(url: string, headers: Record<string, string>, body: string): Promise<OutboundAnswer> {
-    const address = await this.resolve(url);
-    const agent = new Agent({ connect: this.dial(address), maxResponseSize: -1, allowH2: false });
     const signal = AbortSignal.timeout(this.totalMs);
+    const address = await this.resolve(url);
+    const agent = new Agent({ connect: this.dial(address, url), maxResponseSize: -1, allowH2: false });
     try {
       const answer = await request(url, {
         method: 'POST',
@@ -70,12 +64,12 @@ export class OutboundClient {
   }
 
   /** Connects to the address that was judged, and gives the connection out only if it leads to one that is permitted. */
-  private dial(address: string): buildConnector.connector {
+  private dial(address: string, url: string): buildConnector.connector {
     const connect = buildConnector({ lookup: always(address), timeout: connectMs, allowH2: false });
     return (options, done) =>
       connect(options, (...[error, socket]) => {
         if (error) return done(error, null);
-        if (this.permits(socket.remoteAddress ?? '', options.protocol === 'https:')) return done(null, socket);
+        if (this.permits(socket.remoteAddress ?? '', new URL(url))) return done(null, socket);
         socket.destroy();
         done(refused(), null);
       });
@@ -90,27 +84,30 @@ export class OutboundClient {
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const addresses = isIP(host) ? [host] : await this.resolveName(host);
     const [first] = addresses;
-    const secure = url.protocol === 'https:';
-    if (first === undefined || !addresses.every((address) => this.permits(address, secure))) {
+    if (first === undefined || !addresses.every((address) => this.permits(address, url))) {
       throw refused();
     }
     return first;
   }
 
-  /** Public addresses over https; over http, and elsewhere, only what is listed. */
-  private permits(text: string, secure: boolean): boolean {
+  /** Public addresses over https on the usual ports; over http, on other ports and elsewhere, only what is listed. */
+  private permits(text: string, { protocol, port }: URL): boolean {
     if (!ipaddr.isValid(text)) return false;
     const address = ipaddr.process(text);
     if (this.allowed.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits)))
       return true;
     // The library takes what no range speaks of for public, such as ::127.0.0.1; what is given out is in 2000::/3.
     const assigned = address.kind() === 'ipv4' || address.match(globalUnicast);
-    return secure && assigned && address.range() === 'unicast';
+    const usual = protocol === 'https:' && this.ports.includes(Number(port || httpsPort));
+    return usual && assigned && address.range() === 'unicast';
   }
 }
 
 const refused = (): ApiError =>
-  new ApiError('url_not_allowed', 'Only public https addresses are called, and the ranges in OUTBOUND_ALLOW_CIDRS.');
+  new ApiError(
+    'url_not_allowed',
+    'Only public https addresses on the ports of OUTBOUND_PORTS are called, and the ranges in OUTBOUND_ALLOW_CIDRS.',
+  );
 
 /** Makes the connector dial the address that was judged, whatever the name says by now. */
 function always(address: string): LookupFunction {

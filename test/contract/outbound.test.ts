@@ -2,7 +2,8 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.js';
-import { OutboundClient, type Resolve } from '../../src/platform/outbound.js';
+import type { Resolve } from '../../src/platform/names.js';
+import { OutboundClient } from '../../src/platform/outbound.js';
 
 let server: Server;
 let port: number;
@@ -39,6 +40,10 @@ const resolver =
   (...lists: string[][]): Resolve =>
   async () =>
     (lists.length > 1 ? lists.shift() : lists[0]) ?? [];
+
+/** Of public addresses only, on these ports. */
+const onPorts = (ports?: string) =>
+  new OutboundClient(readConfig({ OUTBOUND_PORTS: ports }), resolver(['93.184.216.34']));
 
 describe('an address that is not public', () => {
   // undici never asks its lookup hook about a literal address, however it is written.
@@ -109,6 +114,16 @@ describe('an address that is not public', () => {
       const one = client('', resolver([address]));
       await expect(post('https://one.example/', one)).rejects.toMatchObject({ code: 'url_not_allowed' });
     }
+  });
+
+  it('77: is refused on a port where something else than a web server listens, as long as nobody has listed it', async () => {
+    for (const other of [25, 6379, 80, 9443])
+      await expect(onPorts().check(`https://open.example:${other}/`)).rejects.toMatchObject({
+        code: 'url_not_allowed',
+      });
+    for (const url of ['https://open.example/', 'https://open.example:8443/']) await onPorts().check(url);
+    await onPorts('443, 9443').check('https://open.example:9443/');
+    await expect(onPorts('9443').check('https://open.example/')).rejects.toMatchObject({ code: 'url_not_allowed' });
   });
 
   it('is refused over http although it is public', async () => {

@@ -145,6 +145,7 @@ describe.each(contentTypes)('a parser of %s', (type) => {
         (error: { code: string }) => error.code,
       );
     expect(await codeWithin({ textChars: 30 })).toBe('text_limit');
+    expect(await codeWithin({ blocks: 0 })).toBe('block_limit');
     if (known[type].table) expect(await codeWithin({ cells: 3 })).toBe('cell_limit');
     if (known[type].pages > 0) expect(await codeWithin({ pages: 1 })).toBe('page_limit');
     if (!inArchives.includes(type)) return;

@@ -74,6 +74,8 @@ describe('docker-compose.yml', () => {
       names.map((name) => [name, `${name}:3000`]),
     );
     expect(proxy).toMatch(/option httpchk GET \/health\/ready\n/);
+    // Its parts have 2 s each to answer, beside one another; without this a check may take as long as `inter`.
+    expect(Number(/^ *timeout check (\d+)s$/m.exec(proxy)?.[1])).toBeGreaterThan(2);
   });
 
   it('builds one image, and fetches no other without a version', () => {

@@ -37,6 +37,7 @@ describe('the configuration', () => {
       DATABASE_URL: 'mysql://localhost/x',
       REDIS_URL: 'localhost:6379',
       OUTBOUND_ALLOW_CIDRS: '10.0.0.0/8,10.0.0.0/99',
+      OUTBOUND_PORTS: '443,65536',
       EMBEDDING_BASE_URL: 'not a url',
       UPLOAD_MAX_MB: '1.5',
       STATEMENT_TIMEOUT_MS: 'soon',

@@ -65,8 +65,8 @@ export interface ParsedDocument {
 
 /**
  * How much a file may hold before its reader gives up: `entries` of an archive, `inflatedBytes` of all its parts,
- * `partBytes` of one, inflated to packed `ratio` past 1 MiB, `depth` of XML, `pages`, table `cells`, and `textChars` in
- * UTF-16 code units.
+ * `partBytes` of one, inflated to packed `ratio` past 1 MiB, `depth` of XML, `pages`, table `cells`, `blocks` of
+ * text, and `textChars` in UTF-16 code units.
  */
 export type ReadBounds = Config['parser']['bounds'];
 

@@ -94,6 +94,7 @@ export class ParserPool {
     await place.take();
     const mayGoOn = () => {
       const { slow } = this.places;
+      if (place === slow) return true; // read once more, after the process it began in broke
       if (!slow.takeFree()) return false;
       if (!options.moves?.()) {
         slow.leave();

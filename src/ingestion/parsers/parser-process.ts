@@ -2,6 +2,7 @@ import { copyFile, lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PermanentFailure } from '../../errors.js';
+import { mayBeAlive, thisProcess } from '../../platform/process-identity.js';
 import type { Ending, LaunchOrder } from './launch-protocol.js';
 import { type Launched, type Launcher, launcherEnded } from './launcher.js';
 import { inputFile, type ParseReply, type ParseRequest, resultFile, type Verdict } from './parse-protocol.js';
@@ -15,7 +16,9 @@ const TICK_MS = 10;
 const WAITING = 5;
 // A reply is JSON: six bytes for a character at worst, and some for each block.
 const REPLY_BYTES_PER_CHAR = 6;
-const FOLDER = /^lectern-parse-(\d+)-/;
+// Whose it is, by number and start; mkdtemp adds what makes it the only one.
+const FOLDER = /^lectern-parse-(\d+)-(.*)-.{6}$/;
+const MINE = `lectern-parse-${thisProcess.pid}-${(thisProcess.started ?? '').replace('/', '_')}-`;
 
 const tooSlow = () =>
   new PermanentFailure('parser_timeout', 'Reading the file took longer than is allowed: split or simplify it.');
@@ -28,7 +31,7 @@ export interface TimeLimits {
    * and for what only waits, of time.
    */
   patienceMs: number;
-  /** Asked once, when patience is over: whether it may go on, at a lower priority and with all of `timeoutMs`. */
+  /** Asked once and while it reads, when patience is over: whether it may go on, at a lower priority and with all of `timeoutMs`. */
   mayGoOn: () => boolean;
 }
 
@@ -62,7 +65,7 @@ export class ParserProcess {
     signal: AbortSignal,
   ): Promise<ParserProcess> {
     signal.throwIfAborted();
-    const folder = await mkdtemp(join(tmpdir(), `lectern-parse-${process.pid}-`));
+    const folder = await mkdtemp(join(tmpdir(), MINE));
     const child = launcher.start({ folder, ...order });
     const started = new ParserProcess(folder, child, rssMb);
     const giveUp = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
@@ -88,7 +91,10 @@ export class ParserProcess {
    */
   async parse(path: string, request: ParseRequest, limits: TimeLimits, signal: AbortSignal): Promise<ParseReply> {
     let reason: unknown = null;
+    let over = false;
     const kill = (why: unknown) => {
+      // A look that began before the reply came is of no meaning after it.
+      if (over) return;
       reason ??= why;
       this.child.kill();
     };
@@ -98,7 +104,7 @@ export class ParserProcess {
     const impatient = await this.patience(limits);
     const look = async () => {
       await this.weigh(kill);
-      if ((await impatient()) && !this.goesOn(limits)) kill(tooSlow());
+      if ((await impatient()) && !over && !this.goesOn(limits)) kill(tooSlow());
     };
     const watch = setInterval(() => void look(), WATCH_EVERY_MS);
     try {
@@ -116,6 +122,7 @@ export class ParserProcess {
       this.fit = false;
       throw error;
     } finally {
+      over = true;
       clearTimeout(deadline);
       clearInterval(watch);
       signal.removeEventListener('abort', onAbort);
@@ -207,16 +214,8 @@ function crashed({ how, complaint }: Ending): Error {
 /** Removes the folders of processes that were killed before they could: their names say whose they were. */
 export async function sweepLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir()).catch(() => [])) {
-    const owner = Number(FOLDER.exec(name)?.[1] ?? 0);
-    if (owner > 0 && !isAlive(owner))
+    const [, pid, started = ''] = FOLDER.exec(name) ?? [];
+    if (pid !== undefined && !mayBeAlive({ pid: Number(pid), started: started.replace('_', '/') || null }))
       await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -68,7 +68,7 @@ export class TextBuilder {
     this.pages.push({ page, start: this.length, end: this.length });
   }
 
-  /** Appends one block; nothing happens when it holds no visible text. Throws `text_limit` beyond the bounds. */
+  /** Appends one block; nothing happens when it holds no visible text. Throws `text_limit` and `block_limit` beyond the bounds. */
   add(kind: BlockKind, raw: string, level?: number): void {
     const cleaned = trimBlock(cleanText(raw));
     const text = kind === 'code' ? cleaned : cleaned.trimStart();
@@ -76,6 +76,7 @@ export class TextBuilder {
     const start = this.isEmpty ? 0 : this.length + SEPARATOR.length;
     const end = start + text.length;
     if (end > this.bounds.textChars) throw this.tooMuchText();
+    if (this.count === this.bounds.blocks) throw this.tooManyBlocks();
     const page = this.pages.at(-1);
     if (page) {
       if (page.start === page.end) page.start = start;
@@ -129,6 +130,13 @@ export class TextBuilder {
   finish(title: string | null): ParsedDocument {
     const named = title === null ? '' : oneLine(title);
     return { title: named || null, text: this.parts.join(SEPARATOR), blocks: this.blocks, pages: this.pages };
+  }
+
+  private tooManyBlocks(): PermanentFailure {
+    return new PermanentFailure(
+      'block_limit',
+      `The document holds more than ${this.bounds.blocks} paragraphs: split it into smaller files.`,
+    );
   }
 
   private tooMuchText(): PermanentFailure {

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { mayBeAlive, type ProcessIdentity, thisProcess } from '../process-identity.js';
 
-/** Who holds a data directory. `id` tells two locks of one process apart, `started` two processes with one pid. */
-interface Owner {
+/** Who holds a data directory. `id` tells two locks of one process apart. */
+interface Owner extends ProcessIdentity {
   id: string;
-  pid: number;
-  started: string | null;
   host: string;
   since: string;
 }
@@ -25,7 +24,7 @@ export interface Lock {
  */
 export function acquireLock(dir: string): Lock {
   const file = `${dir}.lock`;
-  const mine = { id: randomUUID(), pid: process.pid, started: startOf(process.pid), host: hostname() };
+  const mine = { id: randomUUID(), ...thisProcess, host: hostname() };
   take(file, { ...mine, since: new Date().toISOString() }, dir);
   return {
     file,
@@ -42,7 +41,7 @@ function take(file: string, me: Owner, dir: string): void {
     while (!placed(draft, file)) {
       const owner = ownerOf(file);
       if (!owner) continue; // released between the two calls
-      if (mayBeAlive(owner)) throw new Error(refusal(owner, file, dir));
+      if (owner.host !== hostname() || mayBeAlive(owner)) throw new Error(refusal(owner, file, dir));
       replace(draft, file, owner, me, dir);
       if (ownerOf(file)?.id === me.id) return;
     }
@@ -82,31 +81,6 @@ function ownerOf(file: string): Owner | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new Error(`the lock file ${file} can't be read: if no Lectern is running, delete it`, { cause: error });
-  }
-}
-
-function mayBeAlive({ pid, started, host }: Owner): boolean {
-  if (host !== hostname()) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  const now = startOf(pid);
-  return started === null || now === null || started === now;
-}
-
-/** When a process started, in clock ticks since boot with the boot's own id, or null where /proc does not say. */
-function startOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // Field 22; counted from after the command's name, which may itself hold spaces and brackets.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z') return 'ended'; // killed, and its parent has not asked yet: it holds no file any more
-    const ticks = fields[19];
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${ticks}`;
-  } catch {
-    return null; // no /proc here: the pid alone decides, and a live one is never robbed
   }
 }
 
