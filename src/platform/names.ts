@@ -17,6 +17,9 @@ export interface NameLimits {
 // for one of them too, so names that users choose take one at most.
 const systemLookups = bulkhead(1, 100);
 
+// RFC 6761, 6.3: never a question for a name server.
+const loopback = /(^|\.)localhost\.?$/;
+
 const isSilence = ({ code }: { code?: string }): boolean => code === 'ETIMEOUT' || code === 'ECANCELLED';
 
 /**
@@ -29,6 +32,7 @@ export function resolveWithin({ servers, silenceMs = 1500, totalMs = 5000 }: Nam
   return (name) => limit.execute(({ signal }) => ask(name, signal)).catch(() => []);
 
   async function ask(name: string, signal: AbortSignal): Promise<string[]> {
+    if (loopback.test(name)) return askSystem(name);
     const resolver = new Resolver({ timeout: silenceMs, tries: 2 });
     if (servers) resolver.setServers(servers);
     signal.addEventListener('abort', () => resolver.cancel(), { once: true });
@@ -36,7 +40,11 @@ export function resolveWithin({ servers, silenceMs = 1500, totalMs = 5000 }: Nam
     const known = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
     if (known.length > 0 || answers.some((answer) => answer.status === 'rejected' && isSilence(answer.reason)))
       return known;
-    const found = await systemLookups.execute(() => lookup(name, { all: true }), signal);
-    return found.map(({ address }) => address);
+    return systemLookups.execute(() => askSystem(name), signal);
   }
+}
+
+async function askSystem(name: string): Promise<string[]> {
+  const found = await lookup(name, { all: true });
+  return found.map(({ address }) => address);
 }

@@ -1,11 +1,15 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type NameLimits, resolveWithin } from '../../src/platform/names.js';
 
 /** A name server, asked for a name and for addresses of version 4 or 6. `null`: it says nothing. */
 type Answer = (name: string, version: 4 | 6) => number[] | 'unknown' | null;
+
+// A name of /etc/hosts, where there is one other than localhost.
+const listed = /^[\d.]+[ \t]+(?!localhost)(\S+)/m.exec(readFileSync('/etc/hosts', 'utf8'))?.[1];
 
 let socket: Socket;
 let asked: string[];
@@ -56,10 +60,21 @@ describe('a name that a user chose', () => {
     expect(await resolve()('four.example')).toEqual(['93.184.216.34']);
   });
 
-  it('may stand in the system’s own files, if no server knows it', async () => {
+  it('has none that nobody knows', async () => {
     answer = () => 'unknown';
-    expect(await resolve()('localhost')).toContain('127.0.0.1');
     expect(await resolve()('nowhere.invalid')).toEqual([]);
+  });
+
+  it.skipIf(!listed)('may stand in the system’s own files, if no server knows it', async () => {
+    answer = () => 'unknown';
+    expect(await resolve()(listed ?? '')).not.toEqual([]);
+    expect(asked).not.toEqual([]);
+  });
+
+  it('is this machine for localhost, which no server is asked for', async () => {
+    answer = () => null;
+    expect(await resolve()('localhost')).toContain('127.0.0.1');
+    expect(asked).toEqual([]);
   });
 
   it('has none when its servers say nothing, and holds up nobody who asks the system', async () => {

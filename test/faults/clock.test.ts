@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Scratch, scratchDatabase } from '../service/scratch.js';
-import { template } from '../service/template.js';
+import { copyTemplate } from '../service/template.js';
 import { until } from './until.js';
 
 const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
@@ -32,7 +32,7 @@ describe('150: processes with wrong clocks', () => {
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'lectern-clock-'));
     scratch = await scratchDatabase();
-    if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
+    if (!scratch) await copyTemplate(join(dataDir, 'database'));
     const engines = scratch ? { DATABASE_URL: scratch.url, REDIS_PREFIX: scratch.name } : {};
     let up = 0;
     children = plan.map(({ role, shift }) => {

@@ -1,14 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { moveAside } from '../../src/platform/embedded/datadir.js';
-import { template } from '../service/template.js';
+import { copyTemplate } from '../service/template.js';
 import { EmbeddedPool, type EmbeddedPoolOptions } from '../../src/platform/embedded/pool.js';
 
 const WRITER = fileURLToPath(new URL('embedded-writer.mjs', import.meta.url));
@@ -59,10 +58,9 @@ async function kill(child: ChildProcess): Promise<void> {
 const RUNAWAY = 'select count(*) from generate_series(1, 100000000000)';
 
 /** A database that is there already: to make one takes seconds, which is not what these are about. */
-const copyTemplate = async () => cp(await template(), dataDir, { recursive: true });
 
 describe('a runaway statement', () => {
-  beforeEach(copyTemplate);
+  beforeEach(() => copyTemplate(dataDir));
 
   test('148: is cut at the deadline while the others go on and no acknowledged row is lost', async () => {
     const pool = open({ statementTimeoutMs: 1_000 });
@@ -112,7 +110,7 @@ describe('a runaway statement', () => {
 });
 
 describe('a client that does not clean up', () => {
-  beforeEach(copyTemplate);
+  beforeEach(() => copyTemplate(dataDir));
 
   test('has its open transaction rolled back when it is released', async () => {
     const pool = open();
@@ -139,7 +137,7 @@ describe('a client that does not clean up', () => {
 });
 
 test('an engine that breaks down fails its statement and reopens for the next', async () => {
-  await copyTemplate();
+  await copyTemplate(dataDir);
   const pool = open();
   await pool.query('create table kept (n int); insert into kept values (1)');
   await expect(pool.query('copy kept from stdin')).rejects.toMatchObject({ code: '57P01' });
@@ -147,14 +145,14 @@ test('an engine that breaks down fails its statement and reopens for the next', 
 });
 
 test('endless recursion in SQL is an error and not the end of the engine', async () => {
-  await copyTemplate();
+  await copyTemplate(dataDir);
   const pool = open();
   await pool.query(`create function deeper(i int) returns int language plpgsql as 'begin return deeper(i + 1); end'`);
   await expect(pool.query('select deeper(1)')).rejects.toMatchObject({ code: '54001' });
 });
 
 test('147: five kills in the middle of writing lose no acknowledged row', async () => {
-  await copyTemplate();
+  await copyTemplate(dataDir);
   let acknowledged = 0;
   for (let round = 0; round < 5; round += 1) {
     const { child, lines, said } = startWriter();
@@ -181,7 +179,7 @@ test('147: a kill during the very first start leaves a directory that opens', as
 
 describe('the data directory', () => {
   test('146: is refused to a second process, which names the first', async () => {
-    await copyTemplate();
+    await copyTemplate(dataDir);
     const pool = open();
     await pool.query('select 1');
     const { child, lines } = startWriter();

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readConfig } from '../../src/config.js';
 import { openPool } from '../../src/platform/pool.js';
-import { template } from '../service/template.js';
+import { copyTemplate } from '../service/template.js';
 import { scratchDatabase } from '../service/scratch.js';
 import { passTime } from './pass-time.js';
 
@@ -46,7 +46,7 @@ export async function makeMortal(settings: Record<string, string> = {}) {
     DATABASE_URL: scratch.url,
     ...(process.env['REDIS_URL'] ? { REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),
   };
-  if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
+  if (!scratch) await copyTemplate(join(dataDir, 'database'));
   const env: Record<string, string> = {
     DATA_DIR: dataDir,
     PORT: String(await freePort()),

@@ -5,7 +5,7 @@ export async function until(what: string, holds: () => Promise<boolean>, seconds
   const end = performance.now() + seconds * 1000;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`waited ${seconds} s for ${what}`);
-    await pause(50);
+    await pause(100);
   }
 }
 

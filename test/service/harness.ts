@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Abstract, Type } from '@nestjs/common';
@@ -11,7 +11,7 @@ import { SlowLane } from '../../src/ingestion/slow-lane.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { scratchDatabase } from './scratch.js';
-import { template } from './template.js';
+import { copyTemplate } from './template.js';
 
 export interface Answer {
   status: number;
@@ -48,7 +48,7 @@ export const adminKey = 'an-admin-key-for-the-tests';
 export async function startService(options: { env?: Settings | ((engines: Engines) => Settings) } = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-service-'));
   const scratch = await scratchDatabase();
-  if (!scratch) await cp(await template(), join(dataDir, 'database'), { recursive: true });
+  if (!scratch) await copyTemplate(join(dataDir, 'database'));
   const engines: Engines = {
     ...s3Settings(),
     ...(scratch ? { DATABASE_URL: scratch.url, REDIS_URL: process.env['REDIS_URL'], REDIS_PREFIX: scratch.name } : {}),

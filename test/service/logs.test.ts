@@ -1,19 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { template } from './template.js';
+import { copyTemplate } from './template.js';
 
 const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 
 it('the log says which requests there were, and holds no key, secret, title, text, question or answer', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'lectern-logs-'));
-  await cp(await template(), join(dataDir, 'database'), { recursive: true });
+  await copyTemplate(join(dataDir, 'database'));
   const settings = { DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'trace' };
   // Nothing listens at the model's address, so that its failure is logged too.
   const models = { CHAT_BASE_URL: 'http://127.0.0.1:9/v1', CHAT_MODEL: 'none', OUTBOUND_ALLOW_CIDRS: '127.0.0.0/8' };

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Service, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
@@ -90,7 +91,8 @@ describe('a sync', () => {
         await service.settle();
         const stop = new AbortController();
         const reading = (async () => {
-          while (!stop.signal.aborted) await look();
+          // With room between for what is written, which waits for whoever asks.
+          while (!stop.signal.aborted) await Promise.all([look(), pause(150)]);
         })();
         const ended = await settled(id).finally(() => stop.abort());
         await reading;
