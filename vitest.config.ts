@@ -8,14 +8,13 @@ const built = fileURLToPath(new URL('./dist/', import.meta.url));
 // metadata that only breaks once compiled.
 const alias = [{ find: /^(?:\.\.\/)+src\//, replacement: built }];
 
-// What touches no outside engine is not run a second time beside one: the embedded engine's own faults, units, files, which
-// end in the parsers' processes, and what starts a process of its own on the embedded engine.
+// What touches no outside engine and takes minutes is not run a second time beside one: the embedded engine's own faults,
+// what parsers do to each other, the bombs, the hostile files, and what starts a process of its own on the embedded engine.
 const embeddedOnly = [
   'faults/embedded*',
   'faults/parser-*',
   'faults/hostile-*',
-  'contract/parser*',
-  'unit/**/*',
+  'contract/parser-pool',
   'service/{start,logs,eval}',
 ].map((name) => `test/${name}.test.ts`);
 

@@ -40,7 +40,7 @@ const failures = async (id: string) =>
 const everything = async () => (await library.finds('text')).toSorted();
 
 // As many as one answer shows. 1,000 take minutes: for a run by hand.
-const size = Number(process.env['SYNC_DOCUMENTS'] ?? 50);
+const size = Number(process.env['SYNC_DOCUMENTS'] ?? 20);
 
 describe('a sync', () => {
   it('becomes one version when it is committed, and nothing of it is found before', async () => {
