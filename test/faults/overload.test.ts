@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-const ask = () => service.call('GET', '/v1/knowledge-bases');
+const ask = () => service.call('GET', '/v1/knowledge-bases', { once: true });
 const live = async () => (await service.call('GET', '/health/live')).status;
 
 function expectRefusal({ status, body, headers }: Answer, expected: number, code: string): void {
