@@ -47,7 +47,7 @@ describe.skipIf(!process.env['DATABASE_URL'])('131: npm run cluster', () => {
   const addresses = new Map<string, string>();
 
   beforeAll(async () => {
-    scratch = (await scratchDatabase())!;
+    scratch = (await scratchDatabase({ blank: true }))!;
     dataDir = await mkdtemp(join(tmpdir(), 'lectern-cluster-'));
     const settings = { DATABASE_URL: scratch.url, REDIS_PREFIX: scratch.name, DATA_DIR: dataDir };
     // A killed worker's documents are free after 10 s, so that the test need not wait for 90; and a busy machine is no

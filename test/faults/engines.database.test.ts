@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { outboxChannel } from '../../src/events/outbox.js';
-import { type Service, startService } from '../service/harness.js';
+import { type OwnService, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { Proxy } from './proxy.js';
 import { until } from './until.js';
@@ -13,7 +13,7 @@ const { DATABASE_URL } = process.env;
 describe.skipIf(!DATABASE_URL)('a PostgreSQL that fails, with the queue in it', () => {
   let proxy: Proxy;
   let direct: Client;
-  let service: Service;
+  let service: OwnService;
   let library: Library;
   let number = 0;
 
@@ -150,7 +150,7 @@ describe.skipIf(!DATABASE_URL)('a PostgreSQL that fails, with the queue in it', 
 });
 
 describe('a transaction that the database asks to repeat', () => {
-  let service: Service;
+  let service: OwnService;
   beforeAll(async () => void (service = await startService()));
   afterAll(() => service.stop());
 

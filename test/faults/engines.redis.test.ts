@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Handlers } from '../../src/platform/jobs/handlers.js';
-import { type Service, startService } from '../service/harness.js';
+import { type OwnService, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { Receiver } from '../service/receiver.js';
 import { Proxy } from './proxy.js';
@@ -16,7 +16,7 @@ const own = (url: string) => Object.assign(new URL(url), { pathname: '/13' }).hr
 describe.skipIf(!DATABASE_URL || !REDIS_URL)('137: a Redis that fails', () => {
   let proxy: Proxy;
   let redis: Redis;
-  let service: Service;
+  let service: OwnService;
   let library: Library;
   let number = 0;
   let isReplica = false;

@@ -35,7 +35,7 @@ const parts = `
 it.skipIf(!process.env['DATABASE_URL'])(
   'every migration can be taken back, the last first, and made again',
   async () => {
-    const scratch = (await scratchDatabase())!;
+    const scratch = (await scratchDatabase({ blank: true }))!;
     const database = new Client({ connectionString: scratch.url });
     await database.connect();
     try {
@@ -70,7 +70,7 @@ describe.skipIf(!process.env['DATABASE_URL'])('five processes that start at once
   let processes: ChildProcess[];
 
   beforeEach(async () => {
-    scratch = (await scratchDatabase())!;
+    scratch = (await scratchDatabase({ blank: true }))!;
     database = new Client({ connectionString: scratch.url });
     await database.connect();
     dataDir = await mkdtemp(join(tmpdir(), 'lectern-migrate-'));

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Service, startService } from '../service/harness.js';
+import { type OwnService, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { onePage, packedStream, plainStream, shown } from './bombs.js';
 
 describe('a flood of bombs', () => {
-  let service: Service;
+  let service: OwnService;
   let library: Library;
 
   beforeAll(async () => {

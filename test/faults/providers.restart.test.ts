@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { byMeaning, startEmbeddingServer } from '../service/embedding-server.js';
-import { type Service, startService } from '../service/harness.js';
+import { type OwnService, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 
 let model: Awaited<ReturnType<typeof startEmbeddingServer>>;
-let service: Service;
+let service: OwnService;
 let library: Library;
 
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Service, startService } from '../service/harness.js';
+import { type Service, joinService } from '../service/harness.js';
 import { openLibrary } from '../service/library.js';
 import { Receiver } from '../service/receiver.js';
 
@@ -8,7 +8,7 @@ describe('151: a database that was restored from a backup', () => {
   let receiver: Receiver;
 
   beforeAll(async () => {
-    service = await startService({ env: { OUTBOUND_ALLOW_CIDRS: '127.0.0.0/8' } });
+    service = await joinService();
     receiver = await new Receiver().start();
   });
   afterAll(async () => {

@@ -8,14 +8,14 @@ import { BlobClaims } from '../../src/platform/blob-claims.js';
 import { BlobStore } from '../../src/platform/blobs.js';
 import type { Database } from '../../src/platform/database.js';
 import { makeTenant } from '../service/callers.js';
-import { type Service, startService } from '../service/harness.js';
+import { type Service, joinService } from '../service/harness.js';
 import { openLibrary } from '../service/library.js';
 
 let service: Service;
 let scope: { tenantId: string };
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   scope = { tenantId: (await makeTenant(service)).uuid };
 });
 afterAll(() => service.stop());

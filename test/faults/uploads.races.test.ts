@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlobStore } from '../../src/platform/blobs.js';
-import { type Service, startService } from '../service/harness.js';
+import { type OwnService, startService } from '../service/harness.js';
 import { type Library, openLibrary } from '../service/library.js';
 import { until } from './until.js';
 
-let service: Service;
+let service: OwnService;
 let library: Library;
 
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyScope, expire, makeKey, makeTenant, makeToken, newId, signToken } from './callers.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 
 type Rule = 'public' | string[];
 type Table = Record<string, Rule>;
@@ -97,7 +97,7 @@ let callers: Record<string, Caller>;
 let described: string[];
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   const [own, other] = [await makeTenant(service), await makeTenant(service)];
   const expired = await makeKey(service, own.key, { scopes: everyScope });
   await expire(service, own, expired.id);

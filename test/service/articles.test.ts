@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 
 let service: Service;
 let base: string;
@@ -8,7 +8,7 @@ let source: { hookUrl: string; secret: string };
 let count = 0;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   base = (await service.call('POST', '/v1/knowledge-bases', { body: { name: 'articles' } })).body.id;
   const body = { knowledgeBaseId: base, kind: 'generic' };
   source = (await service.call('POST', '/v1/cms-sources', { body })).body;

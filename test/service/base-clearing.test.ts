@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { makeKey } from './callers.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 let service: Service;
 let library: Library;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
 });
 afterAll(() => service.stop());
 beforeEach(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { terms } from '../../src/knowledge/terms.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 interface Made {
@@ -73,7 +73,7 @@ let library: Library;
 let keyOfAda: string;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   library = await openLibrary(service);
   for (const { externalId, title, heading, body, restricted } of documents) {
     const access = restricted ? { visibility: 'restricted', allow: ['group:hr'] } : { visibility: 'tenant' };

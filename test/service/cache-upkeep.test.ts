@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Letters } from '../../src/retrieval/letters.js';
 import { PostingCache } from '../../src/retrieval/posting-cache.js';
-import { type Service, startService } from './harness.js';
+import { type OwnService, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
-let service: Service;
+let service: OwnService;
 let library: Library;
 
 beforeEach(async () => {

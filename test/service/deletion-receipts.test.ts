@@ -5,14 +5,14 @@ import { PostingCache } from '../../src/retrieval/posting-cache.js';
 import { BlobStore } from '../../src/platform/blobs.js';
 import { makeKey, makeTenant, newId } from './callers.js';
 import { startChatModel, type Turn } from './chat-model.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 let service: Service;
 let library: Library;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
 });
 afterAll(() => service.stop());
 beforeEach(async () => {

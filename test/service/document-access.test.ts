@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Base, makeBase, makeDocument, makeKey, makeTenant, makeToken, type Tenant } from './callers.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 
 let service: Service;
 let tenant: Tenant;
@@ -28,7 +28,7 @@ const seen: Record<keyof typeof people, Name[]> = {
 const ids = new Map<Name, string>();
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   tenant = await makeTenant(service);
   base = await makeBase(service, tenant.key);
   for (const [name, wish] of Object.entries(documents)) {

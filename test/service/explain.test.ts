@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeToken } from './callers.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 let service: Service;
@@ -13,7 +13,7 @@ const about = (word: string, times: number) =>
   Array.from({ length: times }, (_, n) => `Something is said about ${word} in place ${times} of ${n}.`).join(' ');
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   library = await openLibrary(service);
   const upload = async (externalId: string, content: string, more: Record<string, unknown> = {}) => {
     ids[externalId] = (await library.upload({ externalId, title: externalId, content, ...more })).body.id;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 const data = new URL('../../../shared/data/financebench/', import.meta.url);
@@ -32,7 +32,7 @@ describe.skipIf(without)('a filing of 172 pages', () => {
   let questions: Question[];
 
   beforeAll(async () => {
-    service = await startService();
+    service = await joinService();
     library = await openLibrary(service);
     const lines = (await readFile(new URL('questions.jsonl', data), 'utf8')).trim().split('\n');
     questions = lines.map((line) => JSON.parse(line) as Question).filter(({ doc_name: name }) => name === filing.name);

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 let service: Service;
 let library: Library;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   library = await openLibrary(service);
   const manual = (externalId: string, details: Record<string, unknown>) =>
     library.upload({ externalId, content: `The manual of ${externalId}.`, ...details });

@@ -5,12 +5,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Checked, Fsck } from '../../src/ingestion/fsck.js';
 import { BlobStore } from '../../src/platform/blobs.js';
 import { Readable } from 'node:stream';
-import { type Engines, type Service, startService } from './harness.js';
+import { type Engines, type OwnService, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 const main = fileURLToPath(new URL('../../dist/main.bundle.js', import.meta.url));
 
-let service: Service;
+let service: OwnService;
 let library: Library;
 let engines: Engines = {};
 let tenantId: string;

@@ -2,14 +2,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { moveTo } from '../../src/knowledge/next-version.js';
 import { deadlocks, once, untilBlocked } from '../faults/crossings.js';
 import { gating, shuffled, subjects, unchanged } from './gating.js';
-import { type Answer, type Service, startService } from './harness.js';
+import { type Answer, type Service, joinService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 let service: Service;
 let library: Library;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
 });
 afterAll(() => service.stop());
 

@@ -3,14 +3,14 @@ import { ReindexJobs } from '../../src/ingestion/reindex.jobs.js';
 import { GateJobs } from '../../src/retrieval/gate.jobs.js';
 import { byMeaning, startEmbeddingServer } from './embedding-server.js';
 import { gating } from './gating.js';
-import { type Service, startService } from './harness.js';
+import { type OwnService, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 import { leave, lexical, reindexing, trains } from './reindexing.js';
 import { startRerankServer, type Verdict } from './rerank-server.js';
 
 let model: Awaited<ReturnType<typeof startEmbeddingServer>>;
 let reranker: Awaited<ReturnType<typeof startRerankServer>>;
-let service: Service;
+let service: OwnService;
 let library: Library;
 
 const inOrder = ({ texts }: { texts: string[] }): Verdict => texts.map((_, at) => 1 - at / 100);

@@ -5,14 +5,14 @@ import { GateJobs } from '../../src/retrieval/gate.jobs.js';
 import { every } from '../faults/crossings.js';
 import { makeKey } from './callers.js';
 import { gating, shuffled, subjects, unchanged } from './gating.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 let service: Service;
 let library: Library;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
 });
 afterAll(() => service.stop());
 beforeEach(async () => {

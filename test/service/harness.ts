@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Abstract, Type } from '@nestjs/common';
@@ -12,7 +11,7 @@ import { SlowLane } from '../../src/ingestion/slow-lane.js';
 import { Database } from '../../src/platform/database.js';
 import { JobRunner } from '../../src/platform/jobs/job-runner.js';
 import { scratchDatabase } from './scratch.js';
-import { copyTemplate } from './template.js';
+import { copyTemplate, runFolder } from './template.js';
 
 export interface Answer {
   status: number;
@@ -32,7 +31,11 @@ export interface CallOptions {
   once?: boolean;
 }
 
-export type Service = Awaited<ReturnType<typeof startService>>;
+/** A service of a test's own. */
+export type OwnService = Awaited<ReturnType<typeof startService>>;
+
+/** What a test may do with a service that other tests use as well: all but end it, start it anew or set it going. */
+export type Service = Omit<OwnService, 'restart' | 'pause' | 'work'>;
 
 type Settings = Record<string, string | undefined>;
 
@@ -49,7 +52,7 @@ export const adminKey = 'an-admin-key-for-the-tests';
  * a scratch database on the server that DATABASE_URL names; likewise its files. The queue stands still until `settle` steps it.
  */
 export async function startService(options: { env?: Settings | ((engines: Engines) => Settings) } = {}) {
-  const dataDir = await mkdtemp(join(tmpdir(), 'lectern-service-'));
+  const dataDir = await mkdtemp(join(runFolder(), 'service-'));
   const scratch = await scratchDatabase();
   if (!scratch) await copyTemplate(join(dataDir, 'database'));
   const engines: Engines = {
@@ -141,6 +144,26 @@ export async function startService(options: { env?: Settings | ((engines: Engine
       await scratch?.drop();
       await rm(dataDir, { recursive: true, force: true });
     },
+  };
+}
+
+let shared: Promise<OwnService> | undefined;
+
+/**
+ * A tenant of its own on the service that the test files of a process share: starting one, and its first round of work, cost
+ * more than most files ask of it. For tests that set nothing, look at nothing but their tenant's, and leave no work undone.
+ * It ends with the process; what it leaves behind goes with the run.
+ */
+export async function joinService(): Promise<Service> {
+  shared ??= startService({ env: { OUTBOUND_ALLOW_CIDRS: '127.0.0.0/8' } });
+  const service = await shared;
+  const { apiKey } = await service.part(Tenants).create(randomUUID());
+  return {
+    ...service,
+    key: apiKey,
+    call: (method, path, how = {}) =>
+      service.call(method, path, { ...how, key: how.key === undefined ? apiKey : how.key }),
+    stop: async () => undefined,
   };
 }
 

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, afterAll, describe, expect, it } from 'vitest';
 import { once as onNext } from '../faults/crossings.js';
 import { type Base, makeBase, makeDocument, makeKey, makeTenant, makeToken } from './callers.js';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 
 let service: Service;
 let base: Base;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   base = await makeBase(service, service.key);
 });
 afterAll(() => service.stop());

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { every, once } from '../faults/crossings.js';
 import { byMeaning, startEmbeddingServer } from './embedding-server.js';
-import { type Service, startService } from './harness.js';
+import { type OwnService, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 import { lexical, leave, long, afterBuilding, reindexing } from './reindexing.js';
 
 let model: Awaited<ReturnType<typeof startEmbeddingServer>>;
-let service: Service;
+let service: OwnService;
 let library: Library;
 
 beforeAll(async () => {

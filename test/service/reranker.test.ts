@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeToken } from './callers.js';
-import { type Service, startService } from './harness.js';
+import { type OwnService, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 import { type Asked, type RerankStyle, startRerankServer, type Verdict } from './rerank-server.js';
 
@@ -14,7 +14,7 @@ interface Found {
 /** The shorter the better: nothing the legs would say. */
 const shortest = ({ texts }: Asked): number[] => texts.map(({ length }) => 1 / length);
 
-let service: Service;
+let service: OwnService;
 let library: Library;
 
 const contents = Array.from(

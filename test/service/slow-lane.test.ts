@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Service, startService } from './harness.js';
+import { type OwnService, startService } from './harness.js';
 import { type Library, openLibrary } from './library.js';
 
 // Marks are what Markdown takes its time for: half a second for this much, which is far more than it gets.
 const tides = (hour: string) => `# Tides\n\n${'**a** _b_ `c` [d](e) | '.repeat(2_000)}\n\nThe tide is high at ${hour}.`;
 
 describe('a file that takes long to read', () => {
-  let service: Service;
+  let service: OwnService;
   let library: Library;
 
   beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Service, startService } from './harness.js';
+import { type Service, joinService } from './harness.js';
 
 let service: Service;
 let base: string;
 
 beforeAll(async () => {
-  service = await startService();
+  service = await joinService();
   base = (await service.call('POST', '/v1/knowledge-bases', { body: { name: 'spine' } })).body.id;
 });
 afterAll(() => service.stop());

@@ -1,29 +1,26 @@
 import { cpSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { EmbeddedPool } from '../../src/platform/embedded/pool.js';
-import { migrate } from '../../src/platform/migrate.js';
+import { basename, join } from 'node:path';
 
-let made: Promise<string> | null = null;
-
-/** A migrated embedded database to copy from: making one takes seconds, copying one a fraction of that. */
-export function template(): Promise<string> {
-  made ??= make();
-  return made;
+/** What this run of the tests leaves lying about: it goes with the run. Made by `template.setup.ts`. */
+export function runFolder(): string {
+  const folder = process.env['LECTERN_TESTS'];
+  if (!folder) throw new Error('test/template.setup.ts was not run before this');
+  return folder;
 }
 
-/** In one step: of a thousand files, each copied by itself takes four times as long. */
+/** What the names of this run's databases on a server begin with. */
+export const databasePrefix = (): string => basename(runFolder()).toLowerCase().replaceAll('-', '_');
+
+/** The migrated database on the server that others are copied from. */
+export const templateDatabase = (): string => `${databasePrefix()}_template`;
+
+/** Where the migrated embedded database lies that others are copied from, as a service's DATA_DIR. */
+export const templateDataDir = (): string => join(runFolder(), 'template');
+
+/**
+ * Copies the migrated embedded database: making one takes seconds. In one step: of a thousand files, each copied by itself
+ * takes four times as long.
+ */
 export async function copyTemplate(to: string): Promise<void> {
-  cpSync(await template(), to, { recursive: true });
-}
-
-async function make(): Promise<string> {
-  const shared = process.env['LECTERN_TEMPLATE'];
-  if (shared) return shared;
-  const dataDir = join(await mkdtemp(join(tmpdir(), 'lectern-template-')), 'database');
-  const pool = new EmbeddedPool({ dataDir, initSql: ['set search_path to public, bullmq'] });
-  await migrate(pool, { withQueueTables: true });
-  await pool.end();
-  return dataDir;
+  cpSync(join(templateDataDir(), 'database'), to, { recursive: true });
 }

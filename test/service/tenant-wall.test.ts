@@ -10,7 +10,7 @@ import {
   newId,
   type Tenant,
 } from './callers.js';
-import { type Answer, type Service, startService } from './harness.js';
+import { type Answer, type Service, joinService } from './harness.js';
 
 type Ids = Record<
   'kb' | 'doc' | 'rev' | 'key' | 'whe' | 'del' | 'cms' | 'conv' | 'sync' | 'gq' | 'msg' | 'rix' | 'gone',
@@ -26,7 +26,7 @@ let foreign: Ids;
 let routes: string[];
 
 beforeAll(async () => {
-  service = await startService({ env: { OUTBOUND_ALLOW_CIDRS: '127.0.0.0/8' } });
+  service = await joinService();
   [own, other] = [await makeTenant(service), await makeTenant(service)];
   ownBase = await makeBase(service, own.key);
   await makeDocument(service, ownBase);
