@@ -7,7 +7,7 @@ import { canMount, mountSmallDisk } from './small-disk.js';
 
 // A server's disk is not ours to fill, and only root may mount one that is.
 describe.skipIf(Boolean(process.env['DATABASE_URL']) || !canMount()).each([
-  { what: 'the tables and the log', folder: 'database', megabytes: 160, refusals: 3 },
+  { what: 'the tables and the log', folder: 'database', megabytes: 160, refusals: 2 },
   // Each refusal is a restart of the engine, which takes seconds.
   { what: 'the log alone', folder: 'database/pg_wal', megabytes: 120, refusals: 1 },
 ])('a disk without room for $what', ({ folder, megabytes, refusals }) => {

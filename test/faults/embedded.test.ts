@@ -103,9 +103,9 @@ describe('a runaway statement', () => {
     const pool = open({ statementTimeoutMs: 100 });
     await pool.query('select 1').catch(() => undefined); // the first statement of all also waits for the engine to warm up
     const slow = await pool.withoutDeadline((client) =>
-      client.query('select count(*)::int as n from generate_series(1, 5000000)'),
+      client.query('select count(*)::int as n from generate_series(1, 1500000)'),
     );
-    expect(slow.rows).toEqual([{ n: 5_000_000 }]);
+    expect(slow.rows).toEqual([{ n: 1_500_000 }]);
   });
 });
 

@@ -8,8 +8,8 @@ describe('a flood of bombs', () => {
   let library: Library;
 
   beforeAll(async () => {
-    // A bomb takes all the time there is, so there is little of it here.
-    service = await startService({ env: { PARSER_PATIENCE_MS: '250', PARSER_TIMEOUT_MS: '1000' } });
+    // A bomb takes all the time there is, so there is little of it here, though enough for a page on a full machine.
+    service = await startService({ env: { PARSER_PATIENCE_MS: '500', PARSER_TIMEOUT_MS: '1000' } });
     library = await openLibrary(service);
     await service.work();
   });

@@ -320,7 +320,7 @@ describe('npm run fsck', () => {
     expect(code).toBe(engines.DATABASE_URL === undefined ? 1 : 0);
   });
 
-  it('tells what disagrees and ends with 1, mends it with --mend, and then agrees', async () => {
+  it('tells what disagrees and ends with 1, and mends it with --mend', async () => {
     await fillLibrary();
     await owner('delete from parse where revision_id = $1', [bare(long.revision.id)]);
     const { dataDir } = service;
@@ -332,8 +332,7 @@ describe('npm run fsck', () => {
     expect(found.out).toContain('npm run fsck -- --mend');
     const mended = await run('--mend');
     expect([mended.code, mended.out]).toEqual([0, expect.stringContaining('text_missing: 1, 1 mended')]);
-    const agrees = await run();
-    expect([agrees.code, agrees.out]).toEqual([0, expect.stringMatching(/looked at \d+ .*\neverything agrees/)]);
     await service.restart();
+    expect((await check()).disagreements).toEqual([]);
   });
 });

@@ -66,6 +66,8 @@ export async function startService(options: { env?: Settings | ((engines: Engine
       HOST: '127.0.0.1',
       LOG_LEVEL: 'silent',
       ADMIN_API_KEY: adminKey,
+      // On a slow machine a large file would be read twice, the second time with what processor the others leave.
+      PARSER_PATIENCE_MS: '20000',
       ...engines,
       ...(typeof env === 'function' ? env(engines) : env),
     });

@@ -145,17 +145,17 @@ describe('an edit of one paragraph in a document of 200 pages', () => {
     }
   });
 
-  it('does so too where no heading stands in it, and a paragraph is taken away', async () => {
-    const book = handbook();
+  it('does so too in half as many where no heading stands, and a paragraph is taken away', async () => {
+    const book = handbook().slice(0, pages / 2);
     const shorter = book.with(1, { ...book[1]!, paragraphs: book[1]!.paragraphs.slice(1) });
     await library.publish({ externalId: 'handbook', ...plain(book) });
     const { after, embedded } = await become(plain(shorter));
-    expect(after.length).toBeGreaterThan(400);
+    expect(after.length).toBeGreaterThan(200);
     expect(embedded).toBeLessThanOrEqual(0.02 * after.length);
   });
 
-  it('does so too in a PDF', async () => {
-    const book = handbook();
+  it('does so too in a PDF of half as many', async () => {
+    const book = handbook().slice(0, pages / 2);
     const send = async (bytes: Buffer) => {
       const file = { bytes: new Uint8Array(bytes), name: 'handbook.pdf', type: 'application/pdf' };
       const { body } = await library.uploadFile({ ...file, fields: { externalId: 'handbook' } });
@@ -164,10 +164,10 @@ describe('an edit of one paragraph in a document of 200 pages', () => {
     };
     const { id } = await send(await printed(book));
     const before = await chunksOf(id);
-    expect((await library.call('GET', `/documents/${id}/content`)).body.pages).toHaveLength(pages);
+    expect((await library.call('GET', `/documents/${id}/content`)).body.pages).toHaveLength(book.length);
     takeAsked();
     const { after, embedded } = await whatBecame(await send(await printed(edited(book, 17, longer))), before);
-    expect(after.length).toBeGreaterThan(400);
+    expect(after.length).toBeGreaterThan(200);
     expect(embedded).toBeGreaterThan(0);
     expect(embedded).toBeLessThanOrEqual(0.02 * after.length);
   });

@@ -13,14 +13,14 @@ const folder = fileURLToPath(new URL('../../../shared/data/docsite/nestjs', impo
 // As with filings: too large for this repository, but CI must have it.
 const without = !existsSync(folder) && !process.env['CI'];
 
-const lastCommits = 4;
+const lastCommits = 3;
 
-/** The last commits, of the articles that they change and every sixteenth other. */
+/** The last commits, of the articles that they change and every twenty-fourth other. */
 async function lately() {
   const { start, commits, end } = await readCommits(folder);
   const last = commits.slice(-lastCommits);
   const changed = new Set(last.flatMap(({ changes }) => changes.map(({ path }) => path)));
-  const others = new Set([...end.keys()].filter((_, at) => at % 16 === 0));
+  const others = new Set([...end.keys()].filter((_, at) => at % 24 === 0));
   const before = commits.slice(0, -lastCommits).reduce(after, start);
   return partOf({ start: before, commits: last, end }, (path) => changed.has(path) || others.has(path));
 }

@@ -45,10 +45,10 @@ describe('publishing', () => {
       await live.work();
       const began = performance.now();
       const ids: string[] = [];
-      for (let n = 0; n < 40; n++)
+      for (let n = 0; n < 20; n++)
         ids.push((await own.upload({ externalId: `d${n}`, content: `Text number ${n}.` })).body.id);
       const ready = async () => (await own.list('?status=ready&limit=100')).data.length;
-      await expect.poll(ready, { timeout: 50_000 }).toBe(ids.length);
+      await expect.poll(ready, { timeout: 50_000, interval: 250 }).toBe(ids.length);
       const seconds = (performance.now() - began) / 1000;
       expect(await own.activeVersion()).toBeLessThanOrEqual(3 + Math.ceil(seconds));
     } finally {
