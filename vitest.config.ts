@@ -50,7 +50,6 @@ export default defineConfig({
       suite('service', 180_000),
       suite('faults', 400_000),
     ],
-    // Of two processors. Real engines leave some of their time unused where tests wait for them.
-    maxWorkers: process.env['DATABASE_URL'] ? 4 : 3,
+    maxWorkers: 3,
   },
 });
