@@ -7,10 +7,13 @@ import { ParserPool } from '../../src/ingestion/parsers/parser-pool.js';
 
 export const { bounds } = readConfig({}).parser;
 
-/** Where bombs go off: a pool with its own settings, and a folder for the files. */
+/** Time for what takes all it gets: how it ends is tested, not when. */
+export const shortly = { timeoutMs: 6_000 };
+
+/** Where bombs go off: a pool with its own settings, time enough on a full machine, and a folder for the files. */
 export async function openRange(settings: Partial<Config['parser']> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'lectern-bombs-'));
-  const pool = new ParserPool({ ...readConfig({}).parser, timeoutMs: 15_000, ...settings });
+  const pool = new ParserPool({ ...readConfig({}).parser, timeoutMs: 60_000, ...settings });
 
   const read = async (name: string, bytes: Buffer | string, owner = 'somebody') => {
     const path = join(folder, name);

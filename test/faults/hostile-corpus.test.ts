@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRange, type Range } from './bomb-range.js';
+import { openRange, type Range, shortly } from './bomb-range.js';
 
 const data = new URL('../../../shared/data/hostile/', import.meta.url);
 
@@ -68,9 +68,8 @@ describe.skipIf(without)('files that were made to be hard to read', () => {
   let short: Range;
 
   beforeAll(async () => {
-    range = await openRange({ timeoutMs: 30_000 });
-    // A bomb takes all the time there is.
-    short = await openRange({ timeoutMs: 8_000 });
+    range = await openRange();
+    short = await openRange(shortly);
   });
   afterAll(() => Promise.all([range?.close(), short?.close()]));
 
