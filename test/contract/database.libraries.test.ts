@@ -68,7 +68,7 @@ describe.each(engines)('$engine database under its libraries', ({ open }) => {
     });
   });
 
-  test('BullMQ works a job off in less than a second, and tries a failing one again', async () => {
+  test('BullMQ hears of a job at once, and tries a failing one again', async () => {
     const options = { connection: database.pool };
     const queue = new Queue('chores', options, createPostgresBackend);
     const events = new QueueEvents('chores', options, createPostgresBackend);
@@ -79,14 +79,13 @@ describe.each(engines)('$engine database under its libraries', ({ open }) => {
         throw new Error('not yet');
       return job.name.length;
     };
-    const worker = new Worker('chores', work, options, createPostgresBackend);
+    const worker = new Worker('chores', work, { ...options, drainDelay: 120 }, createPostgresBackend);
     await Promise.all([worker.waitUntilReady(), events.waitUntilReady()]);
 
     await (await queue.add('first', {})).waitUntilFinished(events);
-    const start = performance.now();
+    // By looking now and then, it would come to this in two minutes.
     const job = await queue.add('easy', { id: 'rev_1' });
-    expect(await job.waitUntilFinished(events)).toBe(4);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(await job.waitUntilFinished(events, 60_000)).toBe(4);
 
     const stubborn = await queue.add('stubborn', {}, { attempts: 3, backoff: { type: 'fixed', delay: 20 } });
     expect(await stubborn.waitUntilFinished(events)).toBe(8);

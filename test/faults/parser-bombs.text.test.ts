@@ -113,9 +113,7 @@ describe('tables and data', () => {
     asf.write('3026b2758e66cf11a6d900aa0062ce6c', 'hex');
     asf.writeBigUInt64LE(55n, 16);
     asf.writeUInt32LE(1, 24);
-    const started = performance.now();
     await expect(sniff(asf, { filename: 'zero.asf', declared: null }, bounds)).rejects.toThrow('cannot be read here');
-    expect(performance.now() - started).toBeLessThan(1000);
     expect(await range.endOf('zero.asf', asf)).toBe('unsupported_type');
   });
 });
