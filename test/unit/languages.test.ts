@@ -117,8 +117,11 @@ describe('the language of a text', () => {
     expect(await detectLanguage(english + english + english + german)).toBe('en');
   });
 
-  it('is told of twenty megabytes', async () => {
-    const long = Buffer.from((texts[1]?.[1] ?? '').repeat(200_000)).toString(); // in one piece
+  it('is told from five pieces of twenty megabytes, not from what lies between', async () => {
+    const [english = '', german = ''] = texts.map(([, text]) => text);
+    const gap = english.repeat(5_000_000 / english.length);
+    const long = Array.from({ length: 5 }, () => german.repeat(20).slice(0, 700)).join(gap);
     expect(await detectLanguage(long)).toBe('de');
+    expect(await detectLanguage(gap)).toBe('en');
   });
 });
