@@ -20,8 +20,11 @@ export async function setup(): Promise<() => Promise<void>> {
   if (server) await onServer(server, `create database ${templateDatabase()}`);
   const url = server && databaseUrl(server, templateDatabase());
   const pool = openPool(readConfig({ DATA_DIR: templateDataDir(), DATABASE_URL: url }));
-  await migrate(pool, { withQueueTables: !server || !REDIS_URL });
-  await pool.end();
+  try {
+    await migrate(pool, { withQueueTables: !server || !REDIS_URL });
+  } finally {
+    await pool.end();
+  }
   return async () => {
     if (server) await dropDatabases(server);
     await rm(folder, { recursive: true, force: true });
